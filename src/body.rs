@@ -1,0 +1,208 @@
+//! What the layers of this crate have in common: shapes are checked first, then one of three verbs does the work for all three forms.
+
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD};
+
+use crate::{
+    element::Element,
+    error::{ActivationError, Result},
+    layer::Layer,
+    traverse::Order,
+};
+
+/// What a layer remembers of its last `forward`, beside the numbers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Record {
+    /// Whether there is anything to go back from.
+    valid: bool,
+    input_shape: Vec<usize>,
+    output_shape: Vec<usize>,
+    /// The order in which the input lay in memory, and in which the kept numbers lie.
+    pub(crate) order: Order,
+}
+
+impl Record {
+    /// Notes the shapes and the order of a forward that is about to run. Until [`finish`](Self::finish) there is nothing to go back from.
+    pub(crate) fn start<A>(&mut self, input: &ArrayViewD<'_, A>, output_shape: &[usize]) {
+        self.valid = false;
+        copy(&mut self.input_shape, input.shape());
+        copy(&mut self.output_shape, output_shape);
+        self.order.set(input);
+    }
+
+    /// The forward has run.
+    pub(crate) fn finish(&mut self) {
+        self.valid = true;
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn input_shape(&self) -> &[usize] {
+        &self.input_shape
+    }
+}
+
+fn copy(to: &mut Vec<usize>, from: &[usize]) {
+    to.clear();
+    to.extend_from_slice(from);
+}
+
+/// The one axis along which a layer's output has another length than its input, and that length.
+pub(crate) type Resized = Option<(usize, usize)>;
+
+/// A layer's three verbs, for arrays that have been checked; without an input they work in place.
+pub(crate) trait Body<A: Element>: Layer<A> {
+    fn record(&self) -> &Record;
+    /// How the shape changes; an error where the input does not suit the layer.
+    fn resized(&self, _input: &[usize]) -> Result<Resized> {
+        Ok(None)
+    }
+    fn run_infer(&self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>);
+    fn run_forward(&mut self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>);
+    fn run_backward(&mut self, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>);
+}
+
+fn apply(input: &[usize], resized: Resized) -> Vec<usize> {
+    let mut shape = input.to_vec();
+    if let Some((axis, length)) = resized {
+        shape[axis] = length;
+    }
+    shape
+}
+
+fn check_destination<A: Element>(layer: &impl Body<A>, input: &[usize], destination: &[usize]) -> Result<()> {
+    let resized = layer.resized(input)?;
+    let fits = match resized {
+        None => input == destination,
+        Some((axis, length)) => {
+            input.len() == destination.len() && destination.iter().enumerate().all(|(i, &found)| found == if i == axis { length } else { input[i] })
+        }
+    };
+    if fits { Ok(()) } else { ActivationError::check_shape(layer.name(), "destination", &apply(input, resized), destination) }
+}
+
+fn check_inplace<A: Element>(layer: &impl Body<A>, input: &[usize]) -> Result<()> {
+    match layer.resized(input)? {
+        Some((axis, length)) if input[axis] != length => {
+            Err(ActivationError::ShapeChanges { layer: layer.name().into(), input: input.to_vec(), output: apply(input, Some((axis, length))) })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_gradient<A: Element>(layer: &impl Body<A>, gradient: &[usize]) -> Result<()> {
+    let record = layer.record();
+    if !record.valid {
+        return Err(ActivationError::BackwardBeforeForward { layer: layer.name().into() });
+    }
+    ActivationError::check_shape(layer.name(), "gradient", &record.output_shape, gradient)
+}
+
+pub(crate) fn output_shape<A: Element>(layer: &impl Body<A>, input: &[usize]) -> Result<Vec<usize>> {
+    Ok(apply(input, layer.resized(input)?))
+}
+
+pub(crate) fn infer<A: Element>(layer: &impl Body<A>, input: &ArrayD<A>) -> Result<ArrayD<A>> {
+    let resized = layer.resized(input.shape())?;
+    let mut output = A::zeros_like(input, resized);
+    layer.run_infer(Some(input.view()), output.view_mut());
+    Ok(output)
+}
+
+pub(crate) fn infer_into<A: Element>(layer: &impl Body<A>, input: ArrayViewD<'_, A>, output: ArrayViewMutD<'_, A>) -> Result<()> {
+    check_destination(layer, input.shape(), output.shape())?;
+    layer.run_infer(Some(input), output);
+    Ok(())
+}
+
+pub(crate) fn infer_inplace<A: Element>(layer: &impl Body<A>, values: ArrayViewMutD<'_, A>) -> Result<()> {
+    check_inplace(layer, values.shape())?;
+    layer.run_infer(None, values);
+    Ok(())
+}
+
+pub(crate) fn forward<A: Element>(layer: &mut impl Body<A>, input: &ArrayD<A>) -> Result<ArrayD<A>> {
+    let resized = layer.resized(input.shape())?;
+    let mut output = A::zeros_like(input, resized);
+    layer.run_forward(Some(input.view()), output.view_mut());
+    Ok(output)
+}
+
+pub(crate) fn forward_into<A: Element>(layer: &mut impl Body<A>, input: ArrayViewD<'_, A>, output: ArrayViewMutD<'_, A>) -> Result<()> {
+    check_destination(layer, input.shape(), output.shape())?;
+    layer.run_forward(Some(input), output);
+    Ok(())
+}
+
+pub(crate) fn forward_inplace<A: Element>(layer: &mut impl Body<A>, values: ArrayViewMutD<'_, A>) -> Result<()> {
+    check_inplace(layer, values.shape())?;
+    layer.run_forward(None, values);
+    Ok(())
+}
+
+pub(crate) fn backward<A: Element>(layer: &mut impl Body<A>, gradient: &ArrayD<A>) -> Result<ArrayD<A>> {
+    check_gradient(layer, gradient.shape())?;
+    let record = layer.record();
+    let mut output = A::zeros_in(&record.order, &record.input_shape);
+    layer.run_backward(Some(gradient.view()), output.view_mut());
+    Ok(output)
+}
+
+pub(crate) fn backward_into<A: Element>(layer: &mut impl Body<A>, gradient: ArrayViewD<'_, A>, output: ArrayViewMutD<'_, A>) -> Result<()> {
+    check_gradient(layer, gradient.shape())?;
+    ActivationError::check_shape(layer.name(), "destination", layer.record().input_shape(), output.shape())?;
+    layer.run_backward(Some(gradient), output);
+    Ok(())
+}
+
+pub(crate) fn backward_inplace<A: Element>(layer: &mut impl Body<A>, gradient: ArrayViewMutD<'_, A>) -> Result<()> {
+    check_gradient(layer, gradient.shape())?;
+    let record = layer.record();
+    if record.input_shape != record.output_shape {
+        return Err(ActivationError::ShapeChanges {
+            layer: layer.name().into(),
+            input: record.input_shape.clone(),
+            output: record.output_shape.clone(),
+        });
+    }
+    layer.run_backward(None, gradient);
+    Ok(())
+}
+
+/// The methods of [`Layer`] that follow from [`Body`].
+macro_rules! layer_methods {
+    () => {
+        fn forward(&mut self, input: &ndarray::ArrayD<A>) -> $crate::error::Result<ndarray::ArrayD<A>> {
+            $crate::body::forward(self, input)
+        }
+        fn forward_into(&mut self, input: ndarray::ArrayViewD<'_, A>, output: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::forward_into(self, input, output)
+        }
+        fn forward_inplace(&mut self, values: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::forward_inplace(self, values)
+        }
+        fn backward(&mut self, grad_output: &ndarray::ArrayD<A>) -> $crate::error::Result<ndarray::ArrayD<A>> {
+            $crate::body::backward(self, grad_output)
+        }
+        fn backward_into(&mut self, grad_output: ndarray::ArrayViewD<'_, A>, grad_input: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::backward_into(self, grad_output, grad_input)
+        }
+        fn backward_inplace(&mut self, grad: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::backward_inplace(self, grad)
+        }
+        fn infer(&self, input: &ndarray::ArrayD<A>) -> $crate::error::Result<ndarray::ArrayD<A>> {
+            $crate::body::infer(self, input)
+        }
+        fn infer_into(&self, input: ndarray::ArrayViewD<'_, A>, output: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::infer_into(self, input, output)
+        }
+        fn infer_inplace(&self, values: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::infer_inplace(self, values)
+        }
+        fn output_shape(&self, input_shape: &[usize]) -> $crate::error::Result<Vec<usize>> {
+            $crate::body::output_shape(self, input_shape)
+        }
+    };
+}
+pub(crate) use layer_methods;

@@ -1,0 +1,179 @@
+//! The one layer over a formula.
+
+use std::fmt;
+
+use ndarray::{ArrayViewD, ArrayViewMutD};
+
+use crate::{
+    body::{Body, Record, layer_methods},
+    element::Element,
+    kernel::{self, Keep, Kernel, Kind, Own, WORD},
+    layer::Layer,
+    pointwise::Pointwise,
+    traverse::{Order, Split, pass},
+};
+
+/// A formula applied to every element: the layer behind `ReLU`, `GELU`, `Mish` and all the other pointwise activations.
+///
+/// `forward` computes value and derivative in one pass and keeps the derivative (one bit an element where there are only two slopes), so that `backward` is
+/// one multiplication. What is kept lies in the memory order of the input; the buffer is used again for the next batch of the same size.
+///
+/// A formula of your own: see [`Pointwise`].
+#[derive(Clone, Debug)]
+pub struct Elementwise<F, A = f32> {
+    pub(crate) formula: F,
+    kept: Kept<A>,
+}
+
+/// The derivative, or a bit an element, and what it belongs to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kept<A> {
+    record: Record,
+    derivative: Vec<A>,
+    bits: Vec<u64>,
+}
+
+impl<F, A: Element> Elementwise<F, A> {
+    pub(crate) fn from_formula(formula: F) -> Self {
+        Self { formula, kept: Kept::default() }
+    }
+
+    /// The formula with its parameters.
+    pub fn formula(&self) -> &F {
+        &self.formula
+    }
+}
+
+impl<P: Pointwise, A: Element> Elementwise<Own<P>, A> {
+    /// A layer over a formula of your own; see [`Pointwise`] for an example.
+    pub fn of(formula: P) -> Self {
+        Self::from_formula(Own(formula))
+    }
+}
+
+impl<F: Kernel<A> + Clone, A: Element> Layer<A> for Elementwise<F, A> {
+    layer_methods!();
+    fn name(&self) -> &str {
+        self.formula.name()
+    }
+    fn spec(&self) -> String {
+        self.formula.spec()
+    }
+    fn kinks(&self) -> Vec<f64> {
+        self.formula.kinks()
+    }
+    fn clear_cache(&mut self) {
+        self.kept = Kept::default();
+    }
+}
+
+impl<F: Kernel<A> + Clone, A: Element> Body<A> for Elementwise<F, A> {
+    fn record(&self) -> &Record {
+        &self.kept.record
+    }
+    fn run_infer(&self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+        A::elementwise_infer(&self.formula, input, output);
+    }
+    fn run_forward(&mut self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+        A::elementwise_forward(&self.formula, &mut self.kept, input, output);
+    }
+    fn run_backward(&mut self, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+        A::elementwise_backward(&self.kept, self.formula.kind(), gradient, output);
+    }
+}
+
+impl<F: Kernel<f64>, A> fmt::Display for Elementwise<F, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.formula.spec())
+    }
+}
+
+impl<A: Send> Split for Keep<'_, A> {
+    fn split(self, at: usize) -> (Self, Self) {
+        match self {
+            Self::Nothing => (Self::Nothing, Self::Nothing),
+            Self::Derivative(values) => {
+                let (left, right) = values.split_at_mut(at);
+                (Self::Derivative(left), Self::Derivative(right))
+            }
+            Self::Bits(words) => {
+                let (left, right) = words.split_at_mut(at.div_ceil(WORD));
+                (Self::Bits(left), Self::Bits(right))
+            }
+        }
+    }
+}
+
+/// What was kept, while backward reads it.
+#[derive(Clone, Copy)]
+enum Read<'a, A> {
+    Derivative(&'a [A]),
+    Bits(&'a [u64]),
+    /// One slope everywhere.
+    Constant(f64),
+}
+
+impl<A: Sync> Split for Read<'_, A> {
+    fn split(self, at: usize) -> (Self, Self) {
+        match self {
+            Self::Derivative(values) => {
+                let (left, right) = values.split_at(at);
+                (Self::Derivative(left), Self::Derivative(right))
+            }
+            Self::Bits(words) => {
+                let (left, right) = words.split_at(at.div_ceil(WORD));
+                (Self::Bits(left), Self::Bits(right))
+            }
+            Self::Constant(slope) => (Self::Constant(slope), Self::Constant(slope)),
+        }
+    }
+}
+
+/// The order in which to visit: that of the input, or of the values worked on in place.
+fn order<A>(input: Option<&ArrayViewD<'_, A>>, output: &ArrayViewMutD<'_, A>) -> Order {
+    match input {
+        Some(view) => Order::of(view),
+        None => Order::of(&output.view()),
+    }
+}
+
+pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    let level = kernel::level();
+    pass(&order(input.as_ref(), &output), kernel.cost(), input, output, (), &|x, y, ()| kernel.run(level, x, y, Keep::Nothing));
+}
+
+pub(crate) fn forward<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    let level = kernel::level();
+    match &input {
+        Some(input) => kept.record.start(input, output.shape()),
+        None => kept.record.start(&output.view(), output.shape()),
+    }
+    let keep = match kernel.kind() {
+        Kind::Smooth => {
+            kept.derivative.resize(output.len(), A::zero());
+            Keep::Derivative(&mut kept.derivative)
+        }
+        Kind::TwoSlope { lower, upper } if lower == upper => Keep::Nothing,
+        Kind::TwoSlope { .. } => {
+            kept.bits.resize(output.len().div_ceil(WORD), 0);
+            Keep::Bits(&mut kept.bits)
+        }
+    };
+    pass(&kept.record.order, kernel.cost(), input, output, keep, &|x, y, keep| kernel.run(level, x, y, keep));
+    kept.record.finish();
+}
+
+pub(crate) fn backward<A: Element>(kept: &Kept<A>, kind: Kind, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    let level = kernel::level();
+    let cost = crate::pointwise::Cost::Memory;
+    let (read, lower, upper) = match kind {
+        Kind::Smooth => (Read::Derivative(&kept.derivative[..]), 0.0, 0.0),
+        Kind::TwoSlope { lower, upper } if lower == upper => (Read::Constant(lower), lower, upper),
+        Kind::TwoSlope { lower, upper } => (Read::Bits(&kept.bits[..]), lower, upper),
+    };
+    pass(&kept.record.order, cost, gradient, output, read, &|g, y, read| match read {
+        Read::Derivative(derivative) => kernel::multiply(level, g, derivative, y),
+        Read::Bits(bits) => kernel::choose(level, g, bits, y, lower, upper),
+        Read::Constant(slope) => kernel::scale(g, y, slope),
+    });
+}

@@ -1,0 +1,59 @@
+//! What has to be compiled in this crate, once for `f32` and once for `f64`: the generic layers call it through the sealed [`Element`], so that no kernel and
+//! no traversal ends up in a user's build.
+
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD};
+
+use crate::{
+    body::Resized,
+    element::Element,
+    elementwise::{self, Kept},
+    kernel::{Kernel, Kind},
+    traverse::Order,
+};
+
+#[allow(private_interfaces, reason = "the trait seals Element: only this crate calls it")]
+#[allow(missing_docs, reason = "hidden")]
+#[doc(hidden)]
+pub trait Engine: Sized {
+    fn zeros_in(order: &Order, shape: &[usize]) -> ArrayD<Self>;
+    fn zeros_like(input: &ArrayD<Self>, resized: Resized) -> ArrayD<Self>;
+    fn elementwise_infer(kernel: &dyn Kernel<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn elementwise_forward(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn elementwise_backward(kept: &Kept<Self>, kind: Kind, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+}
+
+fn zeros_like<A: Element>(input: &ArrayD<A>, resized: Resized) -> ArrayD<A> {
+    let order = Order::of(&input.view());
+    match resized {
+        None => order.zeros(input.shape()),
+        Some((axis, length)) => {
+            let mut shape = input.shape().to_vec();
+            shape[axis] = length;
+            order.zeros(&shape)
+        }
+    }
+}
+
+macro_rules! engine {
+    ($($a:ty)*) => {$(
+        #[allow(private_interfaces, reason = "the trait seals Element: only this crate calls it")]
+        impl Engine for $a {
+            fn zeros_in(order: &Order, shape: &[usize]) -> ArrayD<Self> {
+                order.zeros(shape)
+            }
+            fn zeros_like(input: &ArrayD<Self>, resized: Resized) -> ArrayD<Self> {
+                zeros_like(input, resized)
+            }
+            fn elementwise_infer(kernel: &dyn Kernel<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+                elementwise::infer(kernel, input, output);
+            }
+            fn elementwise_forward(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+                elementwise::forward(kernel, kept, input, output);
+            }
+            fn elementwise_backward(kept: &Kept<Self>, kind: Kind, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+                elementwise::backward(kept, kind, gradient, output);
+            }
+        }
+    )*};
+}
+engine!(f32 f64);

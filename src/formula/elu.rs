@@ -1,0 +1,43 @@
+use crate::{
+    math::{Pair, exp_of_negative, expm1_of_negative},
+    pointwise::Pointwise,
+    real::Real,
+};
+
+/// The exponential linear unit, f(x) = x for x > 0, and α (e^x - 1) for x <= 0 (Clevert, Unterthiner and Hochreiter 2016, arXiv:1511.07289).
+///
+/// f'(x) = 1 for x > 0, and α e^x for x <= 0, so f'(0) = α: the derivative is continuous exactly for α = 1. f(-∞) = -α.
+/// Max error: 1 ULP, derivative 1 ULP.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ELU {
+    alpha: f64,
+}
+
+impl ELU {
+    pub(crate) fn new(alpha: f64) -> Self {
+        Self { alpha }
+    }
+}
+
+impl Pointwise for ELU {
+    fn name(&self) -> &'static str {
+        "elu"
+    }
+    fn spec(&self) -> String {
+        format!("elu({})", self.alpha)
+    }
+    #[inline(always)]
+    fn value<T: Real>(self, x: T) -> T {
+        let negative = expm1_of_negative(Pair::exact(x.at_most(0.0)));
+        T::select(x.lt(0.0), negative.times_rounded(x.splat(self.alpha)), x)
+    }
+    #[inline(always)]
+    fn derivative<T: Real>(self, x: T) -> T {
+        let exp = exp_of_negative(Pair::exact(x.at_most(0.0)));
+        let negative = exp.scale(exp.significand().times_rounded(x.splat(self.alpha)));
+        T::select(x.gt(0.0), x.splat(1.0), negative)
+    }
+    fn kinks(&self) -> Vec<f64> {
+        if self.alpha == 1.0 { Vec::new() } else { vec![0.0] }
+    }
+}

@@ -1,0 +1,27 @@
+use crate::{pointwise::TwoSlope, real::Real};
+
+/// The identity, f(x) = x: what "no activation" is.
+///
+/// f'(x) = 1. Stacked linear layers with nothing else between them are one matrix product.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Identity;
+
+impl TwoSlope for Identity {
+    fn name(&self) -> &'static str {
+        "identity"
+    }
+    #[inline(always)]
+    fn value<T: Real>(self, x: T) -> T {
+        x
+    }
+    #[inline(always)]
+    fn upper<T: Real>(self, x: T) -> T::Mask {
+        !x.lt(x)
+    }
+    fn slopes(self) -> (f64, f64) {
+        (1.0, 1.0)
+    }
+    fn kinks(&self) -> Vec<f64> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,39 @@
+use crate::{
+    math::{Pair, exp_of_negative, expm1_of_negative},
+    pointwise::Pointwise,
+    real::Real,
+};
+
+// α = 1.6732632423543772848170429916717, scale = 1.0507009873554804934193349852946 (Klambauer et al. 2017, equation 14 and their code).
+const SCALE: (f64, f64) = (1.0507009873554805, 3.9874847667154144e-17);
+const SCALE_ALPHA: (f64, f64) = (1.7580993408473768, 1.41535193800845e-17);
+
+/// The scaled exponential linear unit, f(x) = scale · x for x > 0, and scale · α (e^x - 1) for x <= 0 (Klambauer, Unterthiner, Mayr and Hochreiter 2017,
+/// arXiv:1706.02515), with which activations keep mean 0 and variance 1 through the layers if weights are LeCun-normal.
+///
+/// f'(x) = scale for x > 0, and scale · α e^x for x <= 0, at 0 too. f(-∞) = -scale · α = -1.7581. The constants count in full, not as rounded.
+/// Max error: 1 ULP, derivative 1 ULP.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SELU;
+
+impl Pointwise for SELU {
+    fn name(&self) -> &'static str {
+        "selu"
+    }
+    #[inline(always)]
+    fn value<T: Real>(self, x: T) -> T {
+        let negative = expm1_of_negative(Pair::exact(x.at_most(0.0)));
+        let negative = negative.product(x.constant(SCALE_ALPHA.0, SCALE_ALPHA.1)).round();
+        let positive = x.constant(SCALE.0, SCALE.1).times_rounded(x);
+        T::select(x.lt(0.0), negative, positive)
+    }
+    #[inline(always)]
+    fn derivative<T: Real>(self, x: T) -> T {
+        let exp = exp_of_negative(Pair::exact(x.at_most(0.0)));
+        let negative = exp.significand().product(x.constant(SCALE_ALPHA.0, SCALE_ALPHA.1)).round();
+        T::select(x.gt(0.0), x.splat(SCALE.0), exp.scale(negative))
+    }
+    fn kinks(&self) -> Vec<f64> {
+        vec![0.0]
+    }
+}

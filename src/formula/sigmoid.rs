@@ -1,0 +1,26 @@
+use crate::{
+    math::{Gate, Pair},
+    pointwise::Pointwise,
+    real::Real,
+};
+
+/// The logistic function, f(x) = 1 / (1 + e^-x).
+///
+/// f'(x) = f(x) f(-x), which unlike f (1 - f) is right for large x too. f(-∞) = 0, f(∞) = 1. One exponential and one division, also for both together.
+/// Max error: 1 ULP, derivative 1 ULP.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sigmoid;
+
+impl Pointwise for Sigmoid {
+    fn name(&self) -> &'static str {
+        "sigmoid"
+    }
+    #[inline(always)]
+    fn value<T: Real>(self, x: T) -> T {
+        Gate::new(Pair::exact(x)).value()
+    }
+    #[inline(always)]
+    fn derivative<T: Real>(self, x: T) -> T {
+        Gate::new(Pair::exact(x)).slope()
+    }
+}

@@ -1,0 +1,472 @@
+//! Formulas on slices, for every instruction set.
+//!
+//! [`Kernel`] is a formula bound to an element type: its methods are compiled in this crate, once for each of the two and for each instruction set, and the
+//! rest of the crate calls them through a trait object.
+
+use std::{cell::Cell, fmt::Debug};
+
+use fearless_simd::{Level, Simd, SimdBase, SimdMask};
+
+use crate::{
+    element::Element,
+    pointwise::{Cost, Pointwise, TwoSlope},
+    real::{Lanes, Real},
+};
+
+/// The most lanes of any instruction set.
+const MAX_LANES: usize = 16;
+/// How many elements one word of kept bits stands for.
+pub(crate) const WORD: usize = 64;
+
+/// Runs a body with the token of an instruction set: AVX-512, AVX2 with FMA, or the baseline of the target.
+macro_rules! at_level {
+    ($level:expr, $simd:ident => $body:expr) => {{
+        #[cfg(target_arch = "x86_64")]
+        {
+            // Three sets and not five: SSE4.2 gains little over SSE2 here and would cost a third more compile time.
+            match $level {
+                Level::Avx512($simd) => $simd.vectorize(
+                    #[inline(always)]
+                    || $body,
+                ),
+                Level::Avx2($simd) => $simd.vectorize(
+                    #[inline(always)]
+                    || $body,
+                ),
+                other => {
+                    if let Some($simd) = other.as_sse2() {
+                        $simd.vectorize(
+                            #[inline(always)]
+                            || $body,
+                        )
+                    }
+                }
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            fearless_simd::dispatch!($level, $simd => $body)
+        }
+    }};
+}
+pub(crate) use at_level;
+
+thread_local! {
+    static FORCED: Cell<Option<Level>> = const { Cell::new(None) };
+}
+
+/// The instruction set to use: the best that the CPU has, unless a test asked for another.
+#[inline]
+pub(crate) fn level() -> Level {
+    FORCED.get().unwrap_or_else(Level::new)
+}
+
+/// The names of the levels that this CPU has, for [`with_level`].
+pub(crate) fn levels() -> Vec<(&'static str, Level)> {
+    let best = Level::new();
+    #[cfg(target_arch = "x86_64")]
+    {
+        [
+            best.as_avx512().map(|s| ("avx512", s.level())),
+            best.as_avx2().map(|s| ("avx2", s.level())),
+            best.as_sse2().map(|s| ("sse2", s.level())),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        vec![("native", best)]
+    }
+}
+
+/// Runs `body` with another instruction set on this thread.
+pub(crate) fn with_level<R>(level: Level, body: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Level>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            FORCED.set(self.0);
+        }
+    }
+    let _restore = Restore(FORCED.replace(Some(level)));
+    body()
+}
+
+/// What `forward` keeps of an input for `backward`, while a kernel fills it.
+#[derive(Debug)]
+pub enum Keep<'a, A> {
+    /// Nothing.
+    Nothing,
+    /// The derivative at each element.
+    Derivative(&'a mut [A]),
+    /// One bit an element: whether the upper slope holds. The first element of the slice starts a word.
+    Bits(&'a mut [u64]),
+}
+
+/// What a formula needs to have kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// The derivative.
+    Smooth,
+    /// One bit, which chooses between the lower and the upper slope.
+    TwoSlope {
+        /// The slope where the bit is 0.
+        lower: f64,
+        /// The slope where the bit is 1.
+        upper: f64,
+    },
+}
+
+/// A formula for the elements `A`, compiled.
+pub trait Kernel<A>: Debug + Send + Sync {
+    /// The formula's name.
+    fn name(&self) -> &'static str;
+    /// The name with the parameters.
+    fn spec(&self) -> String;
+    /// Where the derivative jumps.
+    fn kinks(&self) -> Vec<f64>;
+    /// What has to be kept.
+    fn kind(&self) -> Kind;
+    /// How much work one element is.
+    fn cost(&self) -> Cost;
+    /// The values at `input`, or at `output` itself where there is no input; `keep` is filled alongside.
+    fn run(&self, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>);
+}
+
+/// A [`Pointwise`] formula of the user's own as a [`Kernel`]: compiled where it is used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Own<P>(pub P);
+
+impl<P: Pointwise, A: Element> Kernel<A> for Own<P> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+    fn spec(&self) -> String {
+        self.0.spec()
+    }
+    fn kinks(&self) -> Vec<f64> {
+        self.0.kinks()
+    }
+    fn kind(&self) -> Kind {
+        Kind::Smooth
+    }
+    fn cost(&self) -> Cost {
+        self.0.cost()
+    }
+    fn run(&self, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
+        run_smooth(self.0, level, input, output, keep);
+    }
+}
+
+/// Compiles a formula for both element types.
+macro_rules! kernels {
+    (smooth $formula:ty) => { kernels!(@ $formula, Pointwise, smooth f32 f64); };
+    (two_slope $formula:ty) => { kernels!(@ $formula, TwoSlope, two_slope f32 f64); };
+    (choice $formula:ty) => { kernels!(@choice $formula, f32 f64); };
+    (@choice $formula:ty, $($a:ident)*) => {
+        $(impl $crate::kernel::Kernel<$a> for $formula {
+            fn name(&self) -> &'static str {
+                $crate::kernel::Kernel::<$a>::name(self.chosen())
+            }
+            fn spec(&self) -> String {
+                $crate::kernel::Kernel::<$a>::spec(self.chosen())
+            }
+            fn kinks(&self) -> Vec<f64> {
+                $crate::kernel::Kernel::<$a>::kinks(self.chosen())
+            }
+            fn kind(&self) -> $crate::kernel::Kind {
+                $crate::kernel::Kernel::<$a>::kind(self.chosen())
+            }
+            fn cost(&self) -> $crate::pointwise::Cost {
+                $crate::kernel::Kernel::<$a>::cost(self.chosen())
+            }
+            fn run(&self, level: fearless_simd::Level, input: Option<&[$a]>, output: &mut [$a], keep: $crate::kernel::Keep<'_, $a>) {
+                $crate::kernel::Kernel::<$a>::run(self.chosen(), level, input, output, keep);
+            }
+        })*
+    };
+    (@ $formula:ty, $trait:ident, $kind:ident $($a:ident)*) => {
+        $(impl $crate::kernel::Kernel<$a> for $formula {
+            fn name(&self) -> &'static str {
+                $crate::pointwise::$trait::name(self)
+            }
+            fn spec(&self) -> String {
+                $crate::pointwise::$trait::spec(self)
+            }
+            fn kinks(&self) -> Vec<f64> {
+                $crate::pointwise::$trait::kinks(self)
+            }
+            kernels!(@body $kind $a);
+        })*
+    };
+    (@body smooth $a:ident) => {
+        fn kind(&self) -> $crate::kernel::Kind {
+            $crate::kernel::Kind::Smooth
+        }
+        fn cost(&self) -> $crate::pointwise::Cost {
+            $crate::pointwise::Pointwise::cost(self)
+        }
+        fn run(&self, level: fearless_simd::Level, input: Option<&[$a]>, output: &mut [$a], keep: $crate::kernel::Keep<'_, $a>) {
+            $crate::kernel::run_smooth(*self, level, input, output, keep);
+        }
+    };
+    (@body two_slope $a:ident) => {
+        fn kind(&self) -> $crate::kernel::Kind {
+            let (lower, upper) = $crate::pointwise::TwoSlope::slopes(*self);
+            $crate::kernel::Kind::TwoSlope { lower, upper }
+        }
+        fn cost(&self) -> $crate::pointwise::Cost {
+            $crate::pointwise::Cost::Memory
+        }
+        fn run(&self, level: fearless_simd::Level, input: Option<&[$a]>, output: &mut [$a], keep: $crate::kernel::Keep<'_, $a>) {
+            $crate::kernel::run_two_slope(*self, level, input, output, keep);
+        }
+    };
+}
+pub(crate) use kernels;
+
+/// How many elements pass through the stack at a time where a kernel works in place.
+const BLOCK: usize = 512;
+
+#[inline(always)]
+pub(crate) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
+    match (input, keep) {
+        (Some(input), Keep::Derivative(derivative)) => both(formula, level, input, output, derivative),
+        (Some(input), _) => value(formula, level, input, output),
+        (None, Keep::Derivative(derivative)) => {
+            let mut block = [A::zero(); BLOCK];
+            for (values, derivative) in output.chunks_mut(BLOCK).zip(derivative.chunks_mut(BLOCK)) {
+                let copy = &mut block[..values.len()];
+                copy.copy_from_slice(values);
+                both(formula, level, copy, values, derivative);
+            }
+        }
+        (None, _) => {
+            let mut block = [A::zero(); BLOCK];
+            for values in output.chunks_mut(BLOCK) {
+                let copy = &mut block[..values.len()];
+                copy.copy_from_slice(values);
+                value(formula, level, copy, values);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn value<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: &mut [A]) {
+    at_level!(level, simd => map(
+        simd,
+        input,
+        output,
+        #[inline(always)]
+        |x| formula.value(x),
+    ));
+}
+
+#[inline(always)]
+fn both<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: &mut [A], derivative: &mut [A]) {
+    at_level!(level, simd => map_two(
+        simd,
+        input,
+        output,
+        derivative,
+        #[inline(always)]
+        |x| (formula.value(x), formula.derivative(x)),
+    ));
+}
+
+#[inline(always)]
+pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
+    match (input, keep) {
+        (Some(input), Keep::Bits(bits)) => at_level!(level, simd => map_bits(simd, Some(input), output, bits, formula)),
+        (None, Keep::Bits(bits)) => at_level!(level, simd => map_bits(simd, None, output, bits, formula)),
+        (Some(input), _) => at_level!(level, simd => map(
+            simd,
+            input,
+            output,
+            #[inline(always)]
+            |x| formula.value(x),
+        )),
+        (None, _) => at_level!(level, simd => map_inplace(
+            simd,
+            output,
+            #[inline(always)]
+            |x| formula.value(x),
+        )),
+    }
+}
+
+/// A vector from the elements, with zeros behind them.
+#[inline(always)]
+pub(crate) fn load_part<S: Simd, A: Element>(simd: S, elements: &[A]) -> Lanes<S, A> {
+    let mut padded = [A::zero(); MAX_LANES];
+    padded[..elements.len()].copy_from_slice(elements);
+    Lanes(A::Native::<S>::from_slice(simd, &padded[..A::Native::<S>::LEN]))
+}
+
+#[inline(always)]
+pub(crate) fn load<S: Simd, A: Element>(simd: S, elements: &[A]) -> Lanes<S, A> {
+    Lanes(A::Native::<S>::from_slice(simd, elements))
+}
+
+#[inline(always)]
+pub(crate) fn store_part<S: Simd, A: Element>(lanes: Lanes<S, A>, elements: &mut [A]) {
+    elements.copy_from_slice(&lanes.0.as_slice()[..elements.len()]);
+}
+
+/// `output = f(input)`. The tail goes through the same vector code, so that a result does not depend on its position.
+#[inline(always)]
+pub(crate) fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], f: impl Fn(Lanes<S, A>) -> Lanes<S, A>) {
+    let n = A::Native::<S>::LEN;
+    let (mut inputs, mut outputs) = (input.chunks_exact(n), output.chunks_exact_mut(n));
+    for (x, y) in (&mut inputs).zip(&mut outputs) {
+        f(load(simd, x)).0.store_slice(y);
+    }
+    let rest = inputs.remainder();
+    if !rest.is_empty() {
+        store_part(f(load_part(simd, rest)), outputs.into_remainder());
+    }
+}
+
+#[inline(always)]
+pub(crate) fn map_inplace<S: Simd, A: Element>(simd: S, values: &mut [A], f: impl Fn(Lanes<S, A>) -> Lanes<S, A>) {
+    let n = A::Native::<S>::LEN;
+    let mut chunks = values.chunks_exact_mut(n);
+    for y in &mut chunks {
+        f(load(simd, y)).0.store_slice(y);
+    }
+    let rest = chunks.into_remainder();
+    if !rest.is_empty() {
+        store_part(f(load_part(simd, rest)), rest);
+    }
+}
+
+#[inline(always)]
+fn map_two<S: Simd, A: Element>(simd: S, input: &[A], first: &mut [A], second: &mut [A], f: impl Fn(Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>)) {
+    let n = A::Native::<S>::LEN;
+    let (mut inputs, mut firsts, mut seconds) = (input.chunks_exact(n), first.chunks_exact_mut(n), second.chunks_exact_mut(n));
+    for ((x, a), b) in (&mut inputs).zip(&mut firsts).zip(&mut seconds) {
+        let (one, two) = f(load(simd, x));
+        one.0.store_slice(a);
+        two.0.store_slice(b);
+    }
+    let rest = inputs.remainder();
+    if !rest.is_empty() {
+        let (one, two) = f(load_part(simd, rest));
+        store_part(one, firsts.into_remainder());
+        store_part(two, seconds.into_remainder());
+    }
+}
+
+/// Values, and one bit an element: 64 elements fill a word.
+#[inline(always)]
+fn map_bits<S: Simd, A: Element, P: TwoSlope>(simd: S, input: Option<&[A]>, output: &mut [A], bits: &mut [u64], formula: P) {
+    let n = A::Native::<S>::LEN;
+    let full = output.len() / WORD * WORD;
+    for (w, (word, y)) in bits.iter_mut().zip(output.chunks_exact_mut(WORD)).enumerate() {
+        let mut gathered = 0;
+        for (i, y) in y.chunks_exact_mut(n).enumerate() {
+            let x = match input {
+                Some(input) => load(simd, &input[w * WORD + i * n..w * WORD + (i + 1) * n]),
+                None => load(simd, y),
+            };
+            let (value, mask) = (formula.value(x), formula.upper(x).to_bitmask());
+            value.0.store_slice(y);
+            gathered |= mask << (i * n);
+        }
+        *word = gathered;
+    }
+    if let Some(word) = bits.get_mut(full / WORD) {
+        let mut gathered = 0;
+        for (i, y) in output[full..].chunks_mut(n).enumerate() {
+            let x = match input {
+                Some(input) => load_part(simd, &input[full + i * n..full + i * n + y.len()]),
+                None => load_part(simd, y),
+            };
+            let (value, mask) = (formula.value(x), formula.upper(x).to_bitmask());
+            store_part(value, y);
+            gathered |= mask << (i * n);
+        }
+        *word = gathered;
+    }
+}
+
+/// `output = gradient · derivative`, in place without a gradient.
+#[inline(always)]
+pub(crate) fn multiply<A: Element>(level: Level, gradient: Option<&[A]>, derivative: &[A], output: &mut [A]) {
+    at_level!(level, simd => multiply_at(simd, gradient, derivative, output));
+}
+
+#[inline(always)]
+fn multiply_at<S: Simd, A: Element>(simd: S, gradient: Option<&[A]>, derivative: &[A], output: &mut [A]) {
+    // A product has one rounding at any width: the compiler's own vectors give the same bits.
+    let _ = simd;
+    match gradient {
+        Some(gradient) => {
+            for ((y, &g), &d) in output.iter_mut().zip(gradient).zip(derivative) {
+                *y = g * d;
+            }
+        }
+        None => {
+            for (y, &d) in output.iter_mut().zip(derivative) {
+                *y *= d;
+            }
+        }
+    }
+}
+
+/// `output = gradient · slope`, exactly 0 for slope 0.
+pub(crate) fn scale<A: Element>(gradient: Option<&[A]>, output: &mut [A], slope: f64) {
+    if let Some(gradient) = gradient {
+        output.copy_from_slice(gradient);
+    }
+    if slope == 0.0 {
+        output.fill(A::zero());
+    } else if slope != 1.0 {
+        let slope = A::rounded(slope);
+        for y in output {
+            *y *= slope;
+        }
+    }
+}
+
+/// `output = gradient · (upper where the bit is set, lower elsewhere)`, exactly 0 where that slope is 0.
+#[inline(always)]
+pub(crate) fn choose<A: Element>(level: Level, gradient: Option<&[A]>, bits: &[u64], output: &mut [A], lower: f64, upper: f64) {
+    at_level!(level, simd => choose_at(simd, gradient, bits, output, lower, upper));
+}
+
+#[inline(always)]
+fn sloped<S: Simd, A: Element>(gradient: Lanes<S, A>, slope: f64) -> Lanes<S, A> {
+    if slope == 0.0 { gradient.splat(0.0) } else { gradient * slope }
+}
+
+#[inline(always)]
+fn choose_at<S: Simd, A: Element>(simd: S, gradient: Option<&[A]>, bits: &[u64], output: &mut [A], lower: f64, upper: f64) {
+    let n = A::Native::<S>::LEN;
+    for (w, (&word, y)) in bits.iter().zip(output.chunks_mut(WORD)).enumerate() {
+        for (i, y) in y.chunks_mut(n).enumerate() {
+            let g = match gradient {
+                Some(gradient) => {
+                    let part = &gradient[w * WORD + i * n..w * WORD + i * n + y.len()];
+                    if part.len() == n { load(simd, part) } else { load_part(simd, part) }
+                }
+                None => {
+                    if y.len() == n {
+                        load(simd, y)
+                    } else {
+                        load_part(simd, y)
+                    }
+                }
+            };
+            let mask = <A::Native<S> as SimdBase<S>>::Mask::from_bitmask(simd, word >> (i * n));
+            let product = Lanes::select(mask, sloped(g, upper), sloped(g, lower));
+            if y.len() == n {
+                product.0.store_slice(y);
+            } else {
+                store_part(product, y);
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Elementary functions on any [`Real`]: branch-free, in `f32` and `f64`, with arguments and results in two words where a formula needs them.
+//!
+//! | function | range | max error |
+//! |---|---|---|
+//! | [`exp`] | all | 0.6 ULP |
+//! | [`expm1`] | all | 0.8 ULP |
+//! | [`log1p`] | all | 0.6 ULP |
+//! | [`tanh`] | all | 0.6 ULP |
+//! | [`erfc`] | all | 1 ULP |
+//!
+//! Subnormal results count in units of the smallest subnormal. The polynomials come from `tools/coefficients.py` (Remez exchange with mpmath).
+
+mod exp;
+mod gate;
+mod log;
+mod normal;
+mod pair;
+mod tanh;
+
+pub use exp::{exp, expm1};
+pub(crate) use exp::{Exp, exp_of_negative, expm1_of_negative};
+pub(crate) use gate::Gate;
+pub use log::log1p;
+pub(crate) use log::{log, log1p_of_unit};
+pub use normal::erfc;
+pub(crate) use normal::{FRAC_1_SQRT_TAU, NormalTail};
+pub use pair::{Pair, Reciprocal};
+pub(crate) use tanh::TanhParts;
+pub use tanh::tanh;

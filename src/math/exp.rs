@@ -1,0 +1,125 @@
+//! The exponential, and one less.
+
+use std::f64::consts::LOG2_E;
+
+use crate::{math::Pair, real::Real};
+
+// ln 2 in two parts, the first short enough that its products with exponents are exact (W. J. Cody and W. Waite 1980; the second split as in fdlibm).
+const LN_2_F32: (f64, f64) = (0.693_359_375, -2.121_944_400_546_905_8e-4);
+const LN_2_F64: (f64, f64) = (6.931_471_803_691_238_164_9e-1, 1.908_214_929_270_587_700_02e-10);
+
+// expm1(r) = r + r² q(r) for |r| <= 0.347; errors 2^-31 and 2^-61.6 (tools/coefficients.py exp).
+const EXPM1_F32: [f64; 6] = [5.0e-1, 1.6666666e-1, 4.1666493e-2, 8.333543e-3, 1.3932348e-3, 1.976425e-4];
+const EXPM1_F64: [f64; 11] = [
+    5.0000000000000000e-1,
+    1.6666666666666677e-1,
+    4.1666666666666678e-2,
+    8.3333333333217349e-3,
+    1.3888888888895481e-3,
+    1.9841269885549956e-4,
+    2.4801587277687369e-5,
+    2.7557244917299939e-6,
+    2.7557329498331129e-7,
+    2.5108774740163651e-8,
+    2.0894145332755449e-9,
+];
+
+/// e^y in pieces: `(1 + p) · 2^n`, the power of two still to be applied.
+///
+/// A formula multiplies the significand by what it has to before it [scales](Self::scale): a result that is subnormal is then rounded once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exp<T> {
+    /// e^y · 2^-n - 1, between -0.3 and 0.42.
+    p: Pair<T>,
+    /// 2^(n + shift), in the normal range.
+    power: T,
+    /// 2^-shift.
+    unshift: T,
+}
+
+impl<T: Real> Exp<T> {
+    #[inline(always)]
+    fn new(y: Pair<T>, shift: T, unshift: T) -> Self {
+        let (n, power) = (y.hi * LOG2_E).round_and_exp2(shift);
+        let ln_2 = if T::SINGLE { LN_2_F32 } else { LN_2_F64 };
+        let r = n.mul_add(-ln_2.0, y.hi);
+        let low = n.mul_add(-ln_2.1, y.lo);
+        let sum = r + low;
+        let q = sum.polynomial(&EXPM1_F32, &EXPM1_F64);
+        Self { p: Pair::fast_sum(r, (sum * sum).mul_add(q, low)), power, unshift }
+    }
+
+    /// e^y · 2^-n, between 0.7 and 1.42.
+    #[inline(always)]
+    pub(crate) fn significand(self) -> Pair<T> {
+        let sum = Pair::fast_sum(self.p.hi.splat(1.0), self.p.hi);
+        Pair::new(sum.hi, sum.lo + self.p.lo)
+    }
+
+    /// `x · 2^n`, rounded once, where e^y has the exponent `n`.
+    #[inline(always)]
+    pub(crate) fn scale(self, x: T) -> T {
+        x * self.power * self.unshift
+    }
+
+    /// e^y.
+    #[inline(always)]
+    pub(crate) fn pair(self) -> Pair<T> {
+        self.significand().scaled(self.power * self.unshift)
+    }
+
+    /// e^y - 1 for y <= 0.
+    #[inline(always)]
+    pub(crate) fn minus_one(self) -> Pair<T> {
+        let power = self.power * self.unshift;
+        let whole = Pair::fast_sum(power.splat(-1.0), power);
+        let sum = Pair::fast_sum(whole.hi, power * self.p.hi);
+        Pair::new(sum.hi, power.mul_add(self.p.lo, sum.lo + whole.lo))
+    }
+}
+
+/// e^y for y <= 0 (or a little above). Below the range of the element type the result is 0.
+#[inline(always)]
+pub(crate) fn exp_of_negative<T: Real>(y: Pair<T>) -> Exp<T> {
+    let (lowest, shift) = if T::SINGLE { (-130.0, 64) } else { (-1060.0, 512) };
+    let beyond = y.hi.lt(lowest);
+    let zero = y.hi.splat(0.0);
+    let inside = Pair::select(beyond, Pair::new(y.hi.splat(lowest), zero), y);
+    Exp::new(inside, y.hi.splat(f64::from(shift)), y.hi.splat(f64::powi(2.0, -shift)))
+}
+
+/// e^y - 1 for y <= 0.
+#[inline(always)]
+pub(crate) fn expm1_of_negative<T: Real>(y: Pair<T>) -> Pair<T> {
+    exp_of_negative(y).minus_one()
+}
+
+/// e^y for any y.
+#[inline(always)]
+fn exp_of<T: Real>(y: T) -> Exp<T> {
+    let (bound, shift) = if T::SINGLE { (130.0, 64) } else { (1060.0, 512) };
+    let inside = y.at_most(bound).at_least(-bound);
+    let up = f64::powi(2.0, shift);
+    let positive = y.gt(0.0);
+    let choose = |yes: f64, no: f64| T::select(positive, y.splat(yes), y.splat(no));
+    Exp::new(Pair::exact(inside), choose(-f64::from(shift), f64::from(shift)), choose(up, 1.0 / up))
+}
+
+/// e^x. Max error: 0.6 ULP.
+#[inline(always)]
+pub fn exp<T: Real>(x: T) -> T {
+    let e = exp_of(x);
+    e.scale(e.significand().round())
+}
+
+/// e^x - 1, without cancellation near 0. Max error: 0.8 ULP.
+#[inline(always)]
+pub fn expm1<T: Real>(x: T) -> T {
+    let negative = expm1_of_negative(Pair::exact(x.at_most(0.0)));
+    // For x > 0: e^x - 1 = -expm1(-x) e^x, with e^x = 1 / (1 + expm1(-x)).
+    let mirrored = expm1_of_negative(Pair::exact(-x.abs().at_most(if T::SINGLE { 20.0 } else { 45.0 })));
+    let near = mirrored.negate().quotient(mirrored.plus(x.splat(1.0)));
+    let positive = T::select(x.gt(if T::SINGLE { 18.0 } else { 40.0 }), exp(x), near);
+    // The sum keeps the sign of -0.
+    T::select(x.gt(0.0), positive, T::select(x.is(0.0), x, negative.round()))
+}

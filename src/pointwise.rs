@@ -1,0 +1,105 @@
+//! What an activation is made of: its value and its derivative at one point.
+
+use std::fmt::Debug;
+
+use crate::real::Real;
+
+/// A smooth activation: a formula for the value and one for the derivative, on any [`Real`].
+///
+/// The layer over it is [`Elementwise`](crate::Elementwise): it computes both in one pass, where the compiler shares what the two have in common, and keeps
+/// the derivative for `backward`. Mark both methods `#[inline(always)]`: a kernel is one loop without calls, for each instruction set.
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_activations::{Elementwise, Layer, Pointwise, Real};
+///
+/// /// x / sqrt(1 + x²), a sigmoid without transcendentals.
+/// #[derive(Clone, Copy, Debug, PartialEq)]
+/// struct Isru;
+///
+/// impl Pointwise for Isru {
+///     fn name(&self) -> &'static str {
+///         "isru"
+///     }
+///     #[inline(always)]
+///     fn value<T: Real>(self, x: T) -> T {
+///         x / (x * x + 1.0).sqrt()
+///     }
+///     #[inline(always)]
+///     fn derivative<T: Real>(self, x: T) -> T {
+///         let r = x.splat(1.0) / (x * x + 1.0).sqrt();
+///         r * r * r
+///     }
+/// }
+///
+/// let mut layer = Elementwise::of(Isru);
+/// let x = array![0.0, 0.75].into_dyn();
+/// assert_eq!(layer.forward(&x)?, array![0.0, 0.6].into_dyn());
+/// assert!((layer.backward(&x)?[1] - 0.75 * 0.512).abs() < 1e-15);
+/// # Ok::<(), ndarray_activations::ActivationError>(())
+/// ```
+pub trait Pointwise: Copy + Debug + PartialEq + Send + Sync + 'static {
+    /// The name in lower case, such as `"leaky_relu"`.
+    fn name(&self) -> &'static str;
+
+    /// f(x). NaN gives NaN; an infinity gives the limit.
+    #[must_use]
+    fn value<T: Real>(self, x: T) -> T;
+
+    /// f'(x).
+    #[must_use]
+    fn derivative<T: Real>(self, x: T) -> T;
+
+    /// The name with the parameters: `"elu(0.5)"`.
+    fn spec(&self) -> String {
+        self.name().to_owned()
+    }
+
+    /// Where the derivative jumps.
+    fn kinks(&self) -> Vec<f64> {
+        Vec::new()
+    }
+
+    /// How much work one element is.
+    fn cost(&self) -> Cost {
+        Cost::Transcendental
+    }
+}
+
+/// An activation with just two slopes, of which `backward` needs one bit.
+///
+/// `backward` selects: a NaN or infinite gradient where the slope is 0 gives exactly 0.
+pub trait TwoSlope: Copy + Debug + PartialEq + Send + Sync + 'static {
+    /// The name in lower case, such as `"leaky_relu"`.
+    fn name(&self) -> &'static str;
+
+    /// f(x). NaN gives NaN; an infinity gives the limit.
+    #[must_use]
+    fn value<T: Real>(self, x: T) -> T;
+
+    /// Where the upper slope holds; a NaN counts as there.
+    fn upper<T: Real>(self, x: T) -> T::Mask;
+
+    /// The lower slope and the upper one.
+    fn slopes(self) -> (f64, f64);
+
+    /// The name with the parameters: `"leaky_relu(0.2)"`.
+    fn spec(&self) -> String {
+        self.name().to_owned()
+    }
+
+    /// Where the derivative jumps.
+    fn kinks(&self) -> Vec<f64>;
+}
+
+/// How much work one element of a function is: below which size threads do not pay depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cost {
+    /// A few instructions: memory is the limit.
+    Memory,
+    /// Divisions or square roots.
+    Arithmetic,
+    /// Exponentials and the like.
+    Transcendental,
+}

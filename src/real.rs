@@ -1,0 +1,283 @@
+//! What a formula may use: arithmetic with itself and with `f64` literals, comparisons, selection.
+//!
+//! A formula is written once, on any [`Real`]; it runs on [`Lanes`], a native-width vector of `f32` or `f64` of whatever instruction set the CPU has.
+
+use std::{
+    fmt::Debug,
+    ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub},
+};
+
+use fearless_simd::{Level, Select, Simd, SimdBase, SimdFloat};
+
+use crate::{element::Element, math::Pair};
+
+/// A real number as formulas see it: `f32` or `f64`, one or many at a time.
+///
+/// Literals are plain `f64`s, rounded once to the element type. There are no branches: [`select`](Self::select) takes one of two results.
+///
+/// ```
+/// use ndarray_activations::Real;
+///
+/// /// max(x, 0), and NaN for NaN.
+/// fn relu<T: Real>(x: T) -> T {
+///     T::select(x.le(0.0), x.splat(0.0), x)
+/// }
+/// ```
+pub trait Real:
+    Copy
+    + Debug
+    + Operand<Self>
+    + Neg<Output = Self>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Add<f64, Output = Self>
+    + Sub<f64, Output = Self>
+    + Mul<f64, Output = Self>
+    + Div<f64, Output = Self>
+{
+    /// The answer of a comparison.
+    type Mask: Copy + BitAnd<Output = Self::Mask> + BitOr<Output = Self::Mask> + Not<Output = Self::Mask>;
+
+    /// Whether the element type is `f32`.
+    const SINGLE: bool;
+
+    /// A constant. (`self` only tells which kind of number is wanted.)
+    #[must_use]
+    fn splat(self, constant: f64) -> Self;
+    /// The absolute value.
+    #[must_use]
+    fn abs(self) -> Self;
+    /// The magnitude of `self` with the sign of `sign`.
+    #[must_use]
+    fn copysign(self, sign: Self) -> Self;
+    /// The square root.
+    #[must_use]
+    fn sqrt(self) -> Self;
+    /// `self * b + c`, rounded once where the CPU has a fused multiply-add and twice where it has not.
+    #[must_use]
+    fn mul_add(self, b: impl Operand<Self>, c: impl Operand<Self>) -> Self;
+
+    /// `self < other`; false for NaN, as every comparison here.
+    fn lt(self, other: impl Operand<Self>) -> Self::Mask;
+    /// `self <= other`.
+    fn le(self, other: impl Operand<Self>) -> Self::Mask;
+    /// `self > other`.
+    fn gt(self, other: impl Operand<Self>) -> Self::Mask;
+    /// `self >= other`.
+    fn ge(self, other: impl Operand<Self>) -> Self::Mask;
+    /// `self == other`.
+    fn is(self, other: impl Operand<Self>) -> Self::Mask;
+    /// `yes` where the mask holds, `no` elsewhere.
+    #[must_use]
+    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
+
+    /// The smaller of the two; `self` where it is NaN.
+    #[must_use]
+    #[inline(always)]
+    fn at_most(self, bound: f64) -> Self {
+        Self::select(self.gt(bound), self.splat(bound), self)
+    }
+    /// The larger of the two; `self` where it is NaN.
+    #[must_use]
+    #[inline(always)]
+    fn at_least(self, bound: f64) -> Self {
+        Self::select(self.lt(bound), self.splat(bound), self)
+    }
+
+    /// The constant `hi + lo` in two words of the element type.
+    #[inline(always)]
+    fn constant(self, hi: f64, lo: f64) -> Pair<Self> {
+        if Self::SINGLE {
+            let first = f64::from(hi as f32);
+            Pair::new(self.splat(first), self.splat(hi - first))
+        } else {
+            Pair::new(self.splat(hi), self.splat(lo))
+        }
+    }
+
+    /// The value of a polynomial, coefficients from the lowest degree up; the first table for `f32`, the second for `f64`.
+    #[must_use]
+    #[inline(always)]
+    fn polynomial<const M: usize, const N: usize>(self, single: &[f64; M], double: &[f64; N]) -> Self {
+        if Self::SINGLE { horner(self, single) } else { horner(self, double) }
+    }
+
+    /// The exact product in two words.
+    fn exact_product(self, other: Self) -> Pair<Self>;
+
+    /// For `|y| < 2^20`: the nearest integer `n`, and `2^(n + shift)`, as a product of which one factor is a power of two in the normal range;
+    /// `n + shift` must lie there too.
+    #[doc(hidden)]
+    fn round_and_exp2(self, shift: Self) -> (Self, Self);
+
+    /// For a normal positive number: `(k, 2^-k)` with `self * 2^-k` between `sqrt(1/2)` and `sqrt(2)`.
+    #[doc(hidden)]
+    fn exponent(self) -> (Self, Self);
+}
+
+#[inline(always)]
+fn horner<T: Real, const N: usize>(x: T, coefficients: &[f64; N]) -> T {
+    let mut sum = x.splat(coefficients[N - 1]);
+    for i in (0..N - 1).rev() {
+        sum = sum.mul_add(x, coefficients[i]);
+    }
+    sum
+}
+
+/// What stands on the right of a comparison: another number or an `f64` literal.
+pub trait Operand<T> {
+    /// As the kind of number that `like` is.
+    fn operand(self, like: T) -> T;
+}
+
+impl<T: Real> Operand<T> for f64 {
+    #[inline(always)]
+    fn operand(self, like: T) -> T {
+        like.splat(self)
+    }
+}
+
+impl<S: Simd, E: Element> Operand<Self> for Lanes<S, E> {
+    #[inline(always)]
+    fn operand(self, _like: Self) -> Self {
+        self
+    }
+}
+
+/// A native-width vector of the instruction set `S`.
+#[derive(Clone, Copy, Debug)]
+pub struct Lanes<S: Simd, E: Element>(pub(crate) E::Native<S>);
+
+pub(crate) type LaneMask<S, E> = <<E as fearless_simd::SimdFloatElement>::Native<S> as SimdBase<S>>::Mask;
+
+impl<S: Simd, E: Element> Lanes<S, E> {
+    /// Whether the instruction set multiplies and adds with one rounding. Known when the kernel is compiled.
+    #[inline(always)]
+    fn fuses(self) -> bool {
+        use fearless_simd::ExtractToken as _;
+        match self.0.token().level() {
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            Level::Avx2(_) | Level::Avx512(_) => true,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon(_) => true,
+            #[allow(unreachable_patterns, reason = "on some targets every level is named above")]
+            _ => false,
+        }
+    }
+}
+
+macro_rules! operator {
+    ($trait:ident, $method:ident, $op:tt) => {
+        impl<S: Simd, E: Element> $trait for Lanes<S, E> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self(self.0 $op other.0)
+            }
+        }
+        impl<S: Simd, E: Element> $trait<f64> for Lanes<S, E> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: f64) -> Self {
+                Self(self.0 $op E::rounded(other))
+            }
+        }
+    };
+}
+operator!(Add, add, +);
+operator!(Sub, sub, -);
+operator!(Mul, mul, *);
+operator!(Div, div, /);
+
+impl<S: Simd, E: Element> Neg for Lanes<S, E> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+macro_rules! comparisons {
+    ($($name:ident => $simd:ident),*) => {
+        $(#[inline(always)]
+        fn $name(self, other: impl Operand<Self>) -> Self::Mask {
+            self.0.$simd(other.operand(self).0)
+        })*
+    };
+}
+
+impl<S: Simd, E: Element> Real for Lanes<S, E> {
+    type Mask = LaneMask<S, E>;
+    const SINGLE: bool = E::SINGLE;
+
+    #[inline(always)]
+    fn splat(self, constant: f64) -> Self {
+        use fearless_simd::ExtractToken as _;
+        Self(E::Native::<S>::splat(self.0.token(), E::rounded(constant)))
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self(self.0.abs())
+    }
+    #[inline(always)]
+    fn copysign(self, sign: Self) -> Self {
+        Self(self.0.copysign(sign.0))
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(self.0.sqrt())
+    }
+    #[inline(always)]
+    fn mul_add(self, b: impl Operand<Self>, c: impl Operand<Self>) -> Self {
+        Self(self.0.mul_add(b.operand(self).0, c.operand(self).0))
+    }
+    comparisons!(lt => simd_lt, le => simd_le, gt => simd_gt, ge => simd_ge, is => simd_eq);
+    #[inline(always)]
+    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self {
+        Self(mask.select(yes.0, no.0))
+    }
+
+    #[inline(always)]
+    fn exact_product(self, other: Self) -> Pair<Self> {
+        let product = self * other;
+        let error = if self.fuses() {
+            self.mul_add(other, -product)
+        } else {
+            // Veltkamp and Dekker: halves of the significands multiply exactly.
+            let (a, b) = (halves(self), halves(other));
+            ((a.hi * b.hi - product) + a.hi * b.lo + a.lo * b.hi) + a.lo * b.lo
+        };
+        Pair::new(product, error)
+    }
+
+    #[inline(always)]
+    fn round_and_exp2(self, shift: Self) -> (Self, Self) {
+        // Adding 1.5 · 2^m leaves the integer in the lowest bits of the significand, where the exponent is made from it.
+        let (magic, bias) = if E::SINGLE { (12_582_912.0, 127.0) } else { (6_755_399_441_055_744.0, 1023.0) };
+        let rounded = self + magic;
+        let n = rounded - magic;
+        let biased = rounded + (shift + bias);
+        (n, Self(E::Native::<S>::from_bits(biased.0.to_bits() << E::MANTISSA_BITS)))
+    }
+
+    #[inline(always)]
+    fn exponent(self) -> (Self, Self) {
+        let (integers, bias, top) = if E::SINGLE { (8_388_608.0, 127.0, f64::powi(2.0, 127)) } else { (4_503_599_627_370_496.0, 1023.0, f64::powi(2.0, 1023)) };
+        let one = self.splat(1.0).0.to_bits();
+        let half_root = self.splat(std::f64::consts::FRAC_1_SQRT_2).0.to_bits();
+        let biased = (self.0.to_bits() - half_root + one) >> E::MANTISSA_BITS;
+        let k = Self(E::Native::<S>::from_bits(biased | self.splat(integers).0.to_bits())) - (integers + bias);
+        let factor = Self(E::Native::<S>::from_bits(self.splat(top).0.to_bits() - (biased << E::MANTISSA_BITS)));
+        (k, factor)
+    }
+}
+
+/// A number as the sum of two with half the significand each.
+#[inline(always)]
+fn halves<T: Real>(x: T) -> Pair<T> {
+    let scaled = x * if T::SINGLE { 4097.0 } else { 134_217_729.0 };
+    let hi = scaled - (scaled - x);
+    Pair::new(hi, x - hi)
+}

@@ -1,0 +1,305 @@
+//! Arrays of any layout as slices, and slices over threads: the only code that knows strides or threads.
+
+use ndarray::{ArrayD, ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Ix2, IxDyn};
+
+use crate::{element::Element, kernel::WORD, pointwise::Cost};
+
+/// How many elements of a view that is not contiguous pass through the stack at a time.
+const BLOCK: usize = 512;
+
+/// An order in which the elements of an array are visited: the axes from the outermost to the innermost. Empty for the logical order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Order(Vec<usize>);
+
+impl Order {
+    /// The order in which the elements of `view` lie in memory, as far as axes go: reversed axes are visited forwards.
+    pub(crate) fn of<A>(view: &ArrayViewD<'_, A>) -> Self {
+        let mut order = Self::default();
+        order.set(view);
+        order
+    }
+
+    /// [`of`](Self::of), without allocating where there was room before.
+    pub(crate) fn set<A>(&mut self, view: &ArrayViewD<'_, A>) {
+        self.0.clear();
+        if view.as_slice().is_some() {
+            return;
+        }
+        let strides = view.strides();
+        self.0.extend(0..strides.len());
+        // A stable sort, so that axes of length 1 and broadcast axes stay where they are among equals.
+        self.0.sort_by_key(|&axis| std::cmp::Reverse(if view.len_of(Axis(axis)) > 1 { strides[axis].unsigned_abs() } else { 0 }));
+        if self.0.is_sorted() {
+            self.0.clear();
+        }
+    }
+
+    /// A view with its axes in this order.
+    fn view<'a, A>(&self, view: ArrayViewD<'a, A>) -> ArrayViewD<'a, A> {
+        if self.0.is_empty() { view } else { view.permuted_axes(self.0.as_slice()) }
+    }
+
+    fn view_mut<'a, A>(&self, view: ArrayViewMutD<'a, A>) -> ArrayViewMutD<'a, A> {
+        if self.0.is_empty() { view } else { view.permuted_axes(self.0.as_slice()) }
+    }
+
+    /// Zeros of this shape, which lie in memory in this order.
+    pub(crate) fn zeros<A: Element>(&self, shape: &[usize]) -> ArrayD<A> {
+        if self.0.is_empty() {
+            return ArrayD::zeros(shape);
+        }
+        let permuted: Vec<usize> = self.0.iter().map(|&axis| shape[axis]).collect();
+        let mut inverse = vec![0; shape.len()];
+        for (position, &axis) in self.0.iter().enumerate() {
+            inverse[axis] = position;
+        }
+        ArrayD::zeros(permuted).permuted_axes(inverse)
+    }
+}
+
+/// What goes beside the elements, cut where they are cut.
+pub(crate) trait Split: Send + Sized {
+    /// The parts before and after the element `at`: a multiple of [`WORD`], or the end.
+    fn split(self, at: usize) -> (Self, Self);
+}
+
+impl Split for () {
+    fn split(self, _at: usize) -> (Self, Self) {
+        ((), ())
+    }
+}
+
+/// From how many elements on threads pay, by cost; each thread gets at least half as many.
+fn worth_threads(cost: Cost) -> usize {
+    match cost {
+        Cost::Memory => 1 << 20,
+        Cost::Arithmetic => 1 << 18,
+        Cost::Transcendental => 1 << 16,
+    }
+}
+
+/// Calls `body` on slices of `input` and `output` (on those of `output` alone where it works in place), in `order`, beside what is kept.
+///
+/// Contiguous arrays go as they are, over threads where that pays; others through a buffer on the stack. The shapes must agree.
+pub(crate) fn pass<A: Element, K: Split>(
+    order: &Order,
+    cost: Cost,
+    input: Option<ArrayViewD<'_, A>>,
+    output: ArrayViewMutD<'_, A>,
+    keep: K,
+    body: Body<'_, A, K>,
+) {
+    let input = input.map(|view| order.view(view));
+    let mut output = order.view_mut(output);
+    let reader;
+    let source = match &input {
+        None => Source::InPlace,
+        Some(view) => match view.as_slice() {
+            Some(slice) => Source::Slice(slice),
+            None => {
+                reader = Strided(flattened(view.view()));
+                Source::View(&reader, 0)
+            }
+        },
+    };
+    match output.as_slice_mut() {
+        Some(slice) => spread(source, slice, keep, worth_threads(cost), body),
+        None => scattered(source, output, keep, body),
+    }
+}
+
+/// Where a pass reads.
+#[derive(Clone, Copy)]
+enum Source<'a, A> {
+    InPlace,
+    Slice(&'a [A]),
+    /// A view, from this element on.
+    View(&'a Strided<ArrayViewD<'a, A>>, usize),
+}
+
+impl<'a, A: Element> Source<'a, A> {
+    fn from(self, start: usize) -> Self {
+        match self {
+            Self::InPlace => Self::InPlace,
+            Self::Slice(slice) => Self::Slice(&slice[start..]),
+            Self::View(view, before) => Self::View(view, before + start),
+        }
+    }
+
+    /// The first elements: a slice of the array itself or of the buffer, `None` in place.
+    fn take<'b>(self, count: usize, buffer: &'b mut [A; BLOCK]) -> Option<&'b [A]>
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::InPlace => None,
+            Self::Slice(slice) => Some(&slice[..count]),
+            Self::View(view, start) => {
+                view.read(start, &mut buffer[..count]);
+                Some(&buffer[..count])
+            }
+        }
+    }
+}
+
+type Body<'a, A, K> = &'a (dyn Fn(Option<&[A]>, &mut [A], K) + Sync);
+
+#[cfg(feature = "rayon")]
+fn spread<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, worth: usize, body: Body<'_, A, K>) {
+    if output.len() < worth || rayon::current_num_threads() == 1 {
+        return gathered(source, output, keep, body);
+    }
+    // Two parts a thread, so that one that is late does not keep the others waiting for long.
+    let grain = (output.len() / (2 * rayon::current_num_threads())).max(worth / 4);
+    divide(source, output, keep, grain, body);
+}
+
+#[cfg(feature = "rayon")]
+fn divide<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, grain: usize, body: Body<'_, A, K>) {
+    if output.len() <= grain {
+        return gathered(source, output, keep, body);
+    }
+    let middle = (output.len() / 2).next_multiple_of(WORD);
+    let (left, right) = output.split_at_mut(middle);
+    let (keep_left, keep_right) = keep.split(middle);
+    rayon::join(|| divide(source, left, keep_left, grain, body), || divide(source.from(middle), right, keep_right, grain, body));
+}
+
+#[cfg(not(feature = "rayon"))]
+fn spread<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, _worth: usize, body: Body<'_, A, K>) {
+    gathered(source, output, keep, body);
+}
+
+/// Into a slice.
+fn gathered<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], mut keep: K, body: Body<'_, A, K>) {
+    match source {
+        Source::InPlace => body(None, output, keep),
+        Source::Slice(slice) => body(Some(&slice[..output.len()]), output, keep),
+        Source::View(..) => {
+            let mut buffer = [A::zero(); BLOCK];
+            let mut start = 0;
+            for part in output.chunks_mut(BLOCK) {
+                let (head, tail) = keep.split(part.len());
+                body(source.from(start).take(part.len(), &mut buffer), part, head);
+                keep = tail;
+                start += part.len();
+            }
+        }
+    }
+}
+
+/// Into a view that is not contiguous.
+fn scattered<A: Element, K: Split>(source: Source<'_, A>, output: ArrayViewMutD<'_, A>, mut keep: K, body: Body<'_, A, K>) {
+    let (mut buffer, mut result) = ([A::zero(); BLOCK], [A::zero(); BLOCK]);
+    let total = output.len();
+    let mut output = Strided(flattened_mut(output));
+    for start in (0..total).step_by(BLOCK) {
+        let count = BLOCK.min(total - start);
+        let result = &mut result[..count];
+        if matches!(source, Source::InPlace) {
+            Strided(output.0.view()).read(start, result);
+        }
+        let (head, tail) = keep.split(count);
+        body(source.from(start).take(count, &mut buffer), result, head);
+        keep = tail;
+        output.write(start, result);
+    }
+}
+
+/// Joins axes that lie behind one another in memory, and drops those of length 1.
+macro_rules! flatten {
+    ($view:ident) => {{
+        let mut into = $view.ndim().saturating_sub(1);
+        for axis in (0..into).rev() {
+            if !$view.merge_axes(Axis(axis), Axis(into)) {
+                into = axis;
+            }
+        }
+        for axis in (0..$view.ndim()).rev() {
+            if $view.len_of(Axis(axis)) == 1 {
+                $view = $view.index_axis_move(Axis(axis), 0);
+            }
+        }
+        while $view.ndim() < 2 {
+            $view = $view.insert_axis(Axis(0));
+        }
+        $view
+    }};
+}
+
+fn flattened<A>(mut view: ArrayViewD<'_, A>) -> ArrayViewD<'_, A> {
+    flatten!(view)
+}
+
+fn flattened_mut<A>(mut view: ArrayViewMutD<'_, A>) -> ArrayViewMutD<'_, A> {
+    flatten!(view)
+}
+
+/// A view of at least two axes, read and written as if its elements lay in a row.
+struct Strided<V>(V);
+
+/// The plane of the last two axes in which the element `start` lies, as indices of the axes before them, and the element's index within it.
+fn locate(shape: &[usize], start: usize) -> (impl Iterator<Item = usize>, usize) {
+    let (outer, plane) = shape.split_at(shape.len() - 2);
+    let size = plane[0] * plane[1];
+    let mut block: usize = outer.iter().product();
+    let mut rest = start / size;
+    let indices = outer.iter().map(move |&length| {
+        block /= length;
+        let index = rest / block;
+        rest %= block;
+        index
+    });
+    (indices, start % size)
+}
+
+/// Visits the row pieces of a plane from one of its elements on, as far as `buffer` reaches: `$visit` gets a piece of a row and of the buffer.
+macro_rules! rows {
+    ($plane:expr, $offset:expr, $buffer:expr, $row:ident, |$piece:ident, $part:ident| $visit:expr) => {{
+        let columns = $plane.ncols();
+        let (mut row, mut column, mut done) = ($offset / columns, $offset % columns, 0);
+        while done < $buffer.len() && row < $plane.nrows() {
+            let count = (columns - column).min($buffer.len() - done);
+            let $part = &mut $buffer[done..done + count];
+            let $piece = $plane.$row(row).split_at(Axis(0), column).1.split_at(Axis(0), count).0;
+            $visit;
+            (row, column, done) = (row + 1, 0, done + count);
+        }
+        done
+    }};
+}
+
+impl<A: Element> Strided<ArrayViewD<'_, A>> {
+    /// The elements from `start` on, as many as `buffer` holds.
+    fn read(&self, start: usize, buffer: &mut [A]) {
+        let mut done = 0;
+        while done < buffer.len() {
+            let (indices, offset) = locate(self.0.shape(), start + done);
+            let plane = indices.fold(self.0.view(), |view, index| view.index_axis_move(Axis(0), index));
+            let Ok(plane) = plane.into_dimensionality::<Ix2>() else { return };
+            let plane: ArrayView2<'_, A> = plane;
+            let rest = &mut buffer[done..];
+            done += rows!(plane, offset, rest, row, |piece, part| for (to, from) in part.iter_mut().zip(piece) {
+                *to = *from;
+            });
+        }
+    }
+}
+
+impl<A: Element> Strided<ArrayViewMutD<'_, A>> {
+    /// Replaces the elements from `start` on.
+    fn write(&mut self, start: usize, buffer: &mut [A]) {
+        let shape = IxDyn(self.0.shape());
+        let mut done = 0;
+        while done < buffer.len() {
+            let (indices, offset) = locate(ndarray::Dimension::slice(&shape), start + done);
+            let plane = indices.fold(self.0.view_mut(), |view, index| view.index_axis_move(Axis(0), index));
+            let Ok(plane) = plane.into_dimensionality::<Ix2>() else { return };
+            let mut plane: ArrayViewMut2<'_, A> = plane;
+            let rest = &mut buffer[done..];
+            done += rows!(plane, offset, rest, row_mut, |piece, part| for (to, from) in piece.into_iter().zip(part.iter()) {
+                *to = *from;
+            });
+        }
+    }
+}

@@ -76,11 +76,15 @@ impl<T: Real> NormalTail<T> {
     #[inline(always)]
     fn at(t: T, exponent: Pair<T>, divisor: Pair<T>) -> Self {
         let reciprocal = divisor.reciprocal();
-        let q = reciprocal.approximate.mul_add(-2.0 * Self::k(), 1.0);
+        let inverse = reciprocal.approximate;
+        let q = inverse.mul_add(-2.0 * Self::k(), 1.0);
         let slope = q.polynomial(&MILLS_F32, &MILLS_F64);
-        let first = t.constant(if T::SINGLE { MILLS_FIRST.0 } else { MILLS_FIRST.1 }, 0.0);
-        let g = Pair::fast_sum(first.hi, slope * q);
-        Self { t, exp: exp_of_negative(exponent), mills: reciprocal.times(g) }
+        let first = t.splat(if T::SINGLE { MILLS_FIRST.0 } else { MILLS_FIRST.1 });
+        let near = Pair::fast_sum(first, slope * q).times(inverse);
+        // The inverse is that of t' + k for a t' close by, where the ratio P was computed exactly so; P' = t P - 1/sqrt(2 π) leads back to t.
+        let step = divisor.hi * reciprocal.relative_error();
+        let descent = (-t).mul_add(near.hi, FRAC_1_SQRT_TAU.0);
+        Self { t, exp: exp_of_negative(exponent), mills: near.plus_low(descent * step) }
     }
 
     /// Φ(-t).

@@ -1,0 +1,73 @@
+//! Errors in units in the last place, over the whole range of `f32`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "a test")]
+
+#[path = "common/oracle.rs"]
+mod oracle;
+
+use ndarray::Array1;
+use ndarray_activations::*;
+use oracle::*;
+
+type Row = (Box<dyn Fn() -> Box<dyn Layer<f32>>>, fn(f64) -> f64, fn(f64) -> f64);
+
+fn rows() -> Vec<Row> {
+    fn row<L: Layer<f32> + 'static>(make: fn() -> L, value: fn(f64) -> f64, slope: fn(f64) -> f64) -> Row {
+        (Box::new(move || Box::new(make()) as Box<dyn Layer<f32>>), value, slope)
+    }
+    const SCALE: f64 = 1.0507009873554804934193349852946;
+    const ALPHA: f64 = 1.6732632423543772848170429916717;
+    vec![
+        row(Sigmoid::new, sigmoid, sigmoid_slope),
+        row(Tanh::new, libm::tanh, tanh_slope),
+        row(|| ELU::new(1.0), |x| if x > 0.0 { x } else { libm::expm1(x) }, |x| if x > 0.0 { 1.0 } else { libm::exp(x) }),
+        row(
+            SELU::new,
+            |x| if x > 0.0 { SCALE * x } else { SCALE * ALPHA * libm::expm1(x) },
+            |x| if x > 0.0 { SCALE } else { SCALE * ALPHA * libm::exp(x) },
+        ),
+        row(GELU::new, gelu, gelu_slope),
+        row(GELU::tanh, |x| gated(x, tanh_argument(x)), |x| gated_slope(tanh_argument(x), tanh_argument_slope(x))),
+        row(GELU::sigmoid, |x| gated(x, 1.702 * x), |x| gated_slope(1.702 * x, 1.702 * x)),
+    ]
+}
+
+/// |y - truth| in units in the last place of the truth, subnormals in units of the smallest.
+fn ulp_error(y: f32, truth: f64) -> f64 {
+    if truth.is_nan() || y.is_nan() {
+        return if truth.is_nan() && y.is_nan() { 0.0 } else { f64::INFINITY };
+    }
+    let rounded = truth as f32;
+    if rounded.is_infinite() || y.is_infinite() {
+        return if rounded == y { 0.0 } else { f64::INFINITY };
+    }
+    let exponent = (truth.abs().to_bits() >> 52) as i32 - 1023;
+    let ulp = f64::powi(2.0, exponent.max(-126) - 23);
+    (f64::from(y) - truth).abs() / ulp
+}
+
+#[test]
+fn strided_sweep() {
+    let step = std::env::var("STEP").ok().and_then(|s| s.parse().ok()).unwrap_or(2003);
+    let inputs: Vec<f32> = (0..=u32::MAX).step_by(step).map(f32::from_bits).collect();
+    let x = Array1::from(inputs.clone()).into_dyn();
+    testing::each_level(|level| {
+        for (make, value, slope) in rows() {
+            let mut layer = make();
+            let y = layer.forward(&x).unwrap();
+            let g = layer.backward(&x.mapv(|_| 1.0)).unwrap();
+            let worst = |results: &ndarray::ArrayD<f32>, truth: fn(f64) -> f64| {
+                let mut worst = (0.0, 0.0, 0.0, 0.0);
+                for (&x, &y) in inputs.iter().zip(results) {
+                    let t = truth(f64::from(x));
+                    let error = ulp_error(y, t);
+                    if error > worst.0 {
+                        worst = (error, x, y, t as f32);
+                    }
+                }
+                worst
+            };
+            println!("{level:8} {:14} value {:?}", layer.spec(), worst(&y, value));
+            println!("{level:8} {:14} slope {:?}", layer.spec(), worst(&g, slope));
+        }
+    });
+}

@@ -29,13 +29,17 @@ impl Record {
         self.order.set(input);
     }
 
+    /// [`start`](Self::start) with the input, or with the values worked on in place.
+    pub(crate) fn start_either<A>(&mut self, input: Option<&ArrayViewD<'_, A>>, output: &ArrayViewMutD<'_, A>, output_shape: &[usize]) {
+        match input {
+            Some(input) => self.start(input, output_shape),
+            None => self.start(&output.view(), output_shape),
+        }
+    }
+
     /// The forward has run.
     pub(crate) fn finish(&mut self) {
         self.valid = true;
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
     }
 
     pub(crate) fn input_shape(&self) -> &[usize] {
@@ -57,6 +61,10 @@ pub(crate) trait Body<A: Element>: Layer<A> {
     /// How the shape changes; an error where the input does not suit the layer.
     fn resized(&self, _input: &[usize]) -> Result<Resized> {
         Ok(None)
+    }
+    /// An error where the layer's parameters no longer suit what was kept.
+    fn check_backward(&self) -> Result<()> {
+        Ok(())
     }
     fn run_infer(&self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>);
     fn run_forward(&mut self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>);
@@ -96,7 +104,8 @@ fn check_gradient<A: Element>(layer: &impl Body<A>, gradient: &[usize]) -> Resul
     if !record.valid {
         return Err(ActivationError::BackwardBeforeForward { layer: layer.name().into() });
     }
-    ActivationError::check_shape(layer.name(), "gradient", &record.output_shape, gradient)
+    ActivationError::check_shape(layer.name(), "gradient", &record.output_shape, gradient)?;
+    layer.check_backward()
 }
 
 pub(crate) fn output_shape<A: Element>(layer: &impl Body<A>, input: &[usize]) -> Result<Vec<usize>> {

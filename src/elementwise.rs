@@ -129,25 +129,14 @@ impl<A: Sync> Split for Read<'_, A> {
     }
 }
 
-/// The order in which to visit: that of the input, or of the values worked on in place.
-fn order<A>(input: Option<&ArrayViewD<'_, A>>, output: &ArrayViewMutD<'_, A>) -> Order {
-    match input {
-        Some(view) => Order::of(view),
-        None => Order::of(&output.view()),
-    }
-}
-
 pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
     let level = kernel::level();
-    pass(&order(input.as_ref(), &output), kernel.cost(), input, output, (), &|x, y, ()| kernel.run(level, x, y, Keep::Nothing));
+    pass(&Order::of_either(input.as_ref(), &output), kernel.cost(), input, output, (), &|x, y, ()| kernel.run(level, x, y, Keep::Nothing));
 }
 
 pub(crate) fn forward<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
     let level = kernel::level();
-    match &input {
-        Some(input) => kept.record.start(input, output.shape()),
-        None => kept.record.start(&output.view(), output.shape()),
-    }
+    kept.record.start_either(input.as_ref(), &output, output.shape());
     let keep = match kernel.kind() {
         Kind::Smooth => {
             kept.derivative.resize(output.len(), A::zero());

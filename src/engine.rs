@@ -8,6 +8,7 @@ use crate::{
     element::Element,
     elementwise::{self, Kept},
     kernel::{Kernel, Kind},
+    prelu::{self, PReLU},
     traverse::Order,
 };
 
@@ -20,6 +21,9 @@ pub trait Engine: Sized {
     fn elementwise_infer(kernel: &dyn Kernel<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn elementwise_forward(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn elementwise_backward(kept: &Kept<Self>, kind: Kind, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn prelu_infer(layer: &PReLU<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn prelu_forward(layer: &mut PReLU<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn prelu_backward(layer: &mut PReLU<Self>, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
 }
 
 fn zeros_like<A: Element>(input: &ArrayD<A>, resized: Resized) -> ArrayD<A> {
@@ -52,6 +56,15 @@ macro_rules! engine {
             }
             fn elementwise_backward(kept: &Kept<Self>, kind: Kind, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
                 elementwise::backward(kept, kind, gradient, output);
+            }
+            fn prelu_infer(layer: &PReLU<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+                prelu::infer(layer, input, output);
+            }
+            fn prelu_forward(layer: &mut PReLU<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+                prelu::forward(layer, input, output);
+            }
+            fn prelu_backward(layer: &mut PReLU<Self>, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+                prelu::backward(layer, gradient, output);
             }
         }
     )*};

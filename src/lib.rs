@@ -11,6 +11,7 @@ mod kernel;
 mod layer;
 pub mod math;
 mod pointwise;
+mod prelu;
 mod real;
 mod traverse;
 
@@ -21,6 +22,7 @@ pub use error::{ActivationError, Result};
 pub use kernel::{Keep, Kernel, Kind, Own};
 pub use layer::{Layer, Param};
 pub use pointwise::{Cost, Pointwise, TwoSlope};
+pub use prelu::PReLU;
 pub use real::{Lanes, Operand, Real};
 
 #[doc(hidden)]

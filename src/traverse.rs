@@ -1,6 +1,6 @@
 //! Arrays of any layout as slices, and slices over threads: the only code that knows strides or threads.
 
-use ndarray::{ArrayD, ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Ix2, IxDyn};
+use ndarray::{ArrayD, ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, Ix2, IxDyn};
 
 use crate::{element::Element, kernel::WORD, pointwise::Cost};
 
@@ -32,6 +32,19 @@ impl Order {
         if self.0.is_sorted() {
             self.0.clear();
         }
+    }
+
+    /// The order of the input, or of the values worked on in place.
+    pub(crate) fn of_either<A>(input: Option<&ArrayViewD<'_, A>>, output: &ArrayViewMutD<'_, A>) -> Self {
+        match input {
+            Some(view) => Self::of(view),
+            None => Self::of(&output.view()),
+        }
+    }
+
+    /// The axis of the logical array that stands at this position.
+    fn axis(&self, position: usize) -> usize {
+        self.0.get(position).copied().unwrap_or(position)
     }
 
     /// A view with its axes in this order.
@@ -89,6 +102,19 @@ pub(crate) fn pass<A: Element, K: Split>(
     keep: K,
     body: Body<'_, A, K>,
 ) {
+    pass_in_units(WORD, order, cost, input, output, keep, body);
+}
+
+/// [`pass`], with threads' parts cut at multiples of `unit` elements, itself a multiple of [`WORD`].
+pub(crate) fn pass_in_units<A: Element, K: Split>(
+    unit: usize,
+    order: &Order,
+    cost: Cost,
+    input: Option<ArrayViewD<'_, A>>,
+    output: ArrayViewMutD<'_, A>,
+    keep: K,
+    body: Body<'_, A, K>,
+) {
     let input = input.map(|view| order.view(view));
     let mut output = order.view_mut(output);
     let reader;
@@ -103,7 +129,7 @@ pub(crate) fn pass<A: Element, K: Split>(
         },
     };
     match output.as_slice_mut() {
-        Some(slice) => spread(source, slice, keep, worth_threads(cost), body),
+        Some(slice) => spread(source, slice, keep, (worth_threads(cost), unit), body),
         None => scattered(source, output, keep, body),
     }
 }
@@ -145,28 +171,34 @@ impl<'a, A: Element> Source<'a, A> {
 type Body<'a, A, K> = &'a (dyn Fn(Option<&[A]>, &mut [A], K) + Sync);
 
 #[cfg(feature = "rayon")]
-fn spread<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, worth: usize, body: Body<'_, A, K>) {
+fn spread<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, (worth, unit): (usize, usize), body: Body<'_, A, K>) {
     if output.len() < worth || rayon::current_num_threads() == 1 {
         return gathered(source, output, keep, body);
     }
     // Two parts a thread, so that one that is late does not keep the others waiting for long.
-    let grain = (output.len() / (2 * rayon::current_num_threads())).max(worth / 4);
-    divide(source, output, keep, grain, body);
+    let grain = (output.len() / (2 * rayon::current_num_threads())).max(worth / 4).max(unit);
+    divide(source, output, keep, (grain, unit), body);
 }
 
 #[cfg(feature = "rayon")]
-fn divide<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, grain: usize, body: Body<'_, A, K>) {
+fn divide<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, (grain, unit): (usize, usize), body: Body<'_, A, K>) {
     if output.len() <= grain {
         return gathered(source, output, keep, body);
     }
-    let middle = (output.len() / 2).next_multiple_of(WORD);
+    let middle = (output.len() / 2).next_multiple_of(unit);
+    if middle >= output.len() {
+        return gathered(source, output, keep, body);
+    }
     let (left, right) = output.split_at_mut(middle);
     let (keep_left, keep_right) = keep.split(middle);
-    rayon::join(|| divide(source, left, keep_left, grain, body), || divide(source.from(middle), right, keep_right, grain, body));
+    rayon::join(
+        || divide(source, left, keep_left, (grain, unit), body),
+        || divide(source.from(middle), right, keep_right, (grain, unit), body),
+    );
 }
 
 #[cfg(not(feature = "rayon"))]
-fn spread<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, _worth: usize, body: Body<'_, A, K>) {
+fn spread<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, _limits: (usize, usize), body: Body<'_, A, K>) {
     gathered(source, output, keep, body);
 }
 
@@ -203,6 +235,66 @@ fn scattered<A: Element, K: Split>(source: Source<'_, A>, output: ArrayViewMutD<
         body(source.from(start).take(count, &mut buffer), result, head);
         keep = tail;
         output.write(start, result);
+    }
+}
+
+/// Where the elements of a parameter stand, that is broadcast against an array visited in some order.
+#[derive(Debug)]
+pub(crate) struct Runs {
+    /// Axes from the outermost to the innermost, those joined that the parameter runs through evenly.
+    lengths: IxDyn,
+    /// For each: the step in the parameter from one of its indices to the next.
+    steps: IxDyn,
+}
+
+impl Runs {
+    /// `steps` holds, for each logical axis, the step in the parameter's logical elements; 0 where it is broadcast.
+    pub(crate) fn new(shape: &[usize], steps: &[usize], order: &Order) -> Self {
+        let mut runs = Self { lengths: IxDyn::zeros(shape.len().max(1)), steps: IxDyn::zeros(shape.len().max(1)) };
+        // From the innermost axis outwards; `free` is the place for the next.
+        let mut free = shape.len().max(1);
+        for position in (0..shape.len()).rev() {
+            let (length, step) = (shape[order.axis(position)], steps[order.axis(position)]);
+            if length == 1 {
+                continue;
+            }
+            if free < runs.lengths.ndim() && step == runs.lengths[free] * runs.steps[free] {
+                runs.lengths[free] *= length;
+            } else {
+                free -= 1;
+                (runs.lengths[free], runs.steps[free]) = (length, step);
+            }
+        }
+        if free == runs.lengths.ndim() {
+            free -= 1;
+        }
+        runs.lengths.slice_mut()[..=free.min(shape.len().max(1) - 1)].iter_mut().filter(|length| **length == 0).for_each(|length| *length = 1);
+        runs
+    }
+
+    /// Whether the parameter does not change along the innermost run.
+    pub(crate) fn constant(&self) -> bool {
+        self.steps[self.steps.ndim() - 1] == 0
+    }
+
+    /// Calls `run` for each piece of the elements `start..start + count` along which the parameter takes even steps: the range within the piece asked for,
+    /// the parameter's first index, and the step.
+    pub(crate) fn visit(&self, start: usize, count: usize, mut run: impl FnMut(std::ops::Range<usize>, usize, usize)) {
+        let last = self.lengths.ndim() - 1;
+        let (length, step) = (self.lengths[last], self.steps[last]);
+        let mut done = 0;
+        while done < count {
+            let position = start + done;
+            let (mut rest, column) = (position / length, position % length);
+            let mut first = column * step;
+            for axis in (0..last).rev() {
+                first += rest % self.lengths[axis] * self.steps[axis];
+                rest /= self.lengths[axis];
+            }
+            let end = count.min(done + length - column);
+            run(done..end, first, step);
+            done = end;
+        }
     }
 }
 
@@ -292,7 +384,7 @@ impl<A: Element> Strided<ArrayViewMutD<'_, A>> {
         let shape = IxDyn(self.0.shape());
         let mut done = 0;
         while done < buffer.len() {
-            let (indices, offset) = locate(ndarray::Dimension::slice(&shape), start + done);
+            let (indices, offset) = locate(shape.slice(), start + done);
             let plane = indices.fold(self.0.view_mut(), |view, index| view.index_axis_move(Axis(0), index));
             let Ok(plane) = plane.into_dimensionality::<Ix2>() else { return };
             let mut plane: ArrayViewMut2<'_, A> = plane;

@@ -1,6 +1,9 @@
 //! The one list of all activations.
 
+use ndarray::ArrayD;
+
 use crate::{
+    axis::{AllMasked, Along, rows},
     element::Element,
     elementwise::Elementwise,
     formula::{self, GeluErf, GeluForm, GeluSigmoid, GeluTanh},
@@ -102,3 +105,48 @@ impl<A: Element> Default for Elementwise<formula::GELU, A> {
         Self::from_formula(formula::GELU::default())
     }
 }
+
+/// One row per layer along an axis.
+macro_rules! along {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        pub type $name<A = f32> = Along<rows::$name, A>;
+        impl<A: Element> Default for Along<rows::$name, A> {
+            /// Along the last axis.
+            fn default() -> Self {
+                Self::last_axis()
+            }
+        }
+    )*};
+}
+
+along! {
+    /// The layer of [`rows::Softmax`].
+    Softmax;
+    /// The layer of [`rows::LogSoftmax`].
+    LogSoftmax;
+    /// The layer of [`rows::Softmin`].
+    Softmin;
+}
+
+/// Masks, for the layers that know them.
+macro_rules! masks {
+    ($($name:ident)*) => {$(
+        impl<A: Element> Along<rows::$name, A> {
+            /// What a row gives in which everything is masked or -infinity.
+            #[must_use]
+            pub fn all_masked(mut self, all_masked: AllMasked) -> Self {
+                self.all_masked = all_masked;
+                self
+            }
+
+            /// Masks elements out as if they were -infinity: true keeps. The mask broadcasts against the input as in NumPy; `None` removes it.
+            ///
+            /// The gradient at a masked element is 0, and counts for nothing in the others'.
+            pub fn set_mask(&mut self, mask: Option<ArrayD<bool>>) {
+                self.mask = mask;
+            }
+        }
+    )*};
+}
+masks!(Softmax LogSoftmax);

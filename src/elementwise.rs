@@ -82,7 +82,7 @@ impl<F: Kernel<A> + Clone, A: Element> Body<A> for Elementwise<F, A> {
     }
 }
 
-impl<F: Kernel<f64>, A> fmt::Display for Elementwise<F, A> {
+impl<F: Kernel<A>, A> fmt::Display for Elementwise<F, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.formula.spec())
     }

@@ -25,17 +25,20 @@ macro_rules! at_level {
         {
             // Three sets and not five: SSE4.2 gains little over SSE2 here and would cost a third more compile time.
             match $level {
-                Level::Avx512($simd) => $simd.vectorize(
+                fearless_simd::Level::Avx512($simd) => fearless_simd::Simd::vectorize(
+                    $simd,
                     #[inline(always)]
                     || $body,
                 ),
-                Level::Avx2($simd) => $simd.vectorize(
+                fearless_simd::Level::Avx2($simd) => fearless_simd::Simd::vectorize(
+                    $simd,
                     #[inline(always)]
                     || $body,
                 ),
                 other => {
                     if let Some($simd) = other.as_sse2() {
-                        $simd.vectorize(
+                        fearless_simd::Simd::vectorize(
+                    $simd,
                             #[inline(always)]
                             || $body,
                         )

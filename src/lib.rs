@@ -1,5 +1,6 @@
 //! Activation layers for [`ndarray`].
 
+mod axis;
 mod body;
 mod catalog;
 mod element;
@@ -15,6 +16,7 @@ mod prelu;
 mod real;
 mod traverse;
 
+pub use axis::{AllMasked, Along, Keeps, RowKernel, rows};
 pub use catalog::*;
 pub use element::Element;
 pub use elementwise::Elementwise;

@@ -21,7 +21,7 @@ pub use exp::{exp, expm1};
 pub(crate) use exp::{Exp, exp_of_negative, expm1_of_negative};
 pub(crate) use gate::Gate;
 pub use log::log1p;
-pub(crate) use log::{log, log1p_of_unit};
+pub(crate) use log::{log1p_of_unit, log1p_pair};
 pub use normal::erfc;
 pub(crate) use normal::{FRAC_1_SQRT_TAU, NormalTail};
 pub use pair::{Pair, Reciprocal};

@@ -395,3 +395,192 @@ impl<A: Element> Strided<ArrayViewMutD<'_, A>> {
         }
     }
 }
+
+/// An array that goes beside another row by row.
+pub(crate) enum Beside<'a, A> {
+    Nothing,
+    /// Filled by the body.
+    Fill(ArrayViewMutD<'a, A>),
+    /// Read by it.
+    Read(ArrayViewD<'a, A>),
+}
+
+/// One row of a [`Beside`].
+pub(crate) enum RowBeside<'a, A> {
+    Nothing,
+    Fill(&'a mut [A]),
+    Read(&'a [A]),
+}
+
+type RowBody<'a, A> = &'a (dyn Fn(&mut [A], RowBeside<'_, A>) + Sync);
+
+/// From how many elements on the rows of an array are spread over threads.
+const ROWS_WORTH_THREADS: usize = 1 << 15;
+/// How many neighbouring rows are brought together where they do not lie one behind the other.
+const NEIGHBOURS: usize = 16;
+
+/// Calls `body` for each row of `array` along `axes`: the elements that differ in these axes alone, in the axes' logical order. The row is replaced by what
+/// the body leaves in it. The shapes of `array` and `beside` agree.
+pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], array: ArrayViewMutD<'_, A>, beside: Beside<'_, A>, body: RowBody<'_, A>) {
+    if array.is_empty() {
+        return;
+    }
+    let ndim = array.ndim();
+    let mut arrangement = IxDyn::zeros(ndim);
+    let mut place = 0;
+    for axis in (0..ndim).map(|position| order.axis(position)).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()) {
+        arrangement[place] = axis;
+        place += 1;
+    }
+    let array = array.permuted_axes(arrangement.clone());
+    let beside = match beside {
+        Beside::Nothing => Beside::Nothing,
+        Beside::Fill(view) => Beside::Fill(view.permuted_axes(arrangement)),
+        Beside::Read(view) => Beside::Read(view.permuted_axes(arrangement)),
+    };
+    let outer = ndim - axes.len();
+    let length = array.shape()[outer..].iter().product();
+    spread_rows(Job { array, beside }, outer, length, body);
+}
+
+struct Job<'a, A> {
+    array: ArrayViewMutD<'a, A>,
+    beside: Beside<'a, A>,
+}
+
+impl<A: Element> Job<'_, A> {
+    /// Divides the rows between threads along the longest of the outer axes.
+    #[cfg(feature = "rayon")]
+    fn divide(self, outer: usize, length: usize, grain: usize, body: RowBody<'_, A>) {
+        let axis = (0..outer).max_by_key(|&axis| (self.array.len_of(Axis(axis)), std::cmp::Reverse(axis)));
+        match axis {
+            Some(axis) if self.array.len() > grain && self.array.len_of(Axis(axis)) > 1 => {
+                let middle = self.array.len_of(Axis(axis)).div_ceil(2);
+                let (left, right) = self.array.split_at(Axis(axis), middle);
+                let (beside_left, beside_right) = match self.beside {
+                    Beside::Nothing => (Beside::Nothing, Beside::Nothing),
+                    Beside::Fill(view) => {
+                        let (left, right) = view.split_at(Axis(axis), middle);
+                        (Beside::Fill(left), Beside::Fill(right))
+                    }
+                    Beside::Read(view) => {
+                        let (left, right) = view.split_at(Axis(axis), middle);
+                        (Beside::Read(left), Beside::Read(right))
+                    }
+                };
+                rayon::join(
+                    || Job { array: left, beside: beside_left }.divide(outer, length, grain, body),
+                    || Job { array: right, beside: beside_right }.divide(outer, length, grain, body),
+                );
+            }
+            _ => self.run(outer, length, body),
+        }
+    }
+
+    fn run(mut self, outer: usize, length: usize, body: RowBody<'_, A>) {
+        // Rows one behind the other in all arrays.
+        let slices = match &mut self.beside {
+            Beside::Nothing => self.array.as_slice_mut().map(|array| (array, RowBeside::Nothing)),
+            Beside::Fill(view) => self.array.as_slice_mut().zip(view.as_slice_mut()).map(|(array, beside)| (array, RowBeside::Fill(beside))),
+            Beside::Read(view) => self.array.as_slice_mut().zip(view.as_slice()).map(|(array, beside)| (array, RowBeside::Read(beside))),
+        };
+        match slices {
+            Some((array, RowBeside::Nothing)) => array.chunks_exact_mut(length).for_each(|row| body(row, RowBeside::Nothing)),
+            Some((array, RowBeside::Fill(beside))) => {
+                array.chunks_exact_mut(length).zip(beside.chunks_exact_mut(length)).for_each(|(row, beside)| body(row, RowBeside::Fill(beside)));
+            }
+            Some((array, RowBeside::Read(beside))) => {
+                array.chunks_exact_mut(length).zip(beside.chunks_exact(length)).for_each(|(row, beside)| body(row, RowBeside::Read(beside)));
+            }
+            None => self.descend(outer, length, body),
+        }
+    }
+
+    /// Goes through the outer axes but the last, and brings rows together along that one.
+    fn descend(mut self, outer: usize, length: usize, body: RowBody<'_, A>) {
+        if outer > 1 {
+            for index in 0..self.array.len_of(Axis(0)) {
+                let beside = match &mut self.beside {
+                    Beside::Nothing => Beside::Nothing,
+                    Beside::Fill(view) => Beside::Fill(view.index_axis_mut(Axis(0), index)),
+                    Beside::Read(view) => Beside::Read(view.index_axis(Axis(0), index)),
+                };
+                Job { array: self.array.index_axis_mut(Axis(0), index), beside }.descend(outer - 1, length, body);
+            }
+            return;
+        }
+        let Self { mut array, beside } = self;
+        let mut beside = beside;
+        if outer == 0 {
+            array = array.insert_axis(Axis(0));
+            beside = match beside {
+                Beside::Nothing => Beside::Nothing,
+                Beside::Fill(view) => Beside::Fill(view.insert_axis(Axis(0))),
+                Beside::Read(view) => Beside::Read(view.insert_axis(Axis(0))),
+            };
+        }
+        let (mut array, count) = (Rows(array), NEIGHBOURS);
+        let total = array.0.len_of(Axis(0));
+        A::with_scratch(2 * count.min(total) * length, |scratch| {
+            let (main, other) = scratch.split_at_mut(count.min(total) * length);
+            for start in (0..total).step_by(count) {
+                let end = total.min(start + count);
+                let size = (end - start) * length;
+                let (main, other) = (&mut main[..size], &mut other[..size]);
+                array.gather(start, end, main);
+                match &mut beside {
+                    Beside::Nothing => main.chunks_exact_mut(length).for_each(|row| body(row, RowBeside::Nothing)),
+                    Beside::Fill(view) => {
+                        main.chunks_exact_mut(length).zip(other.chunks_exact_mut(length)).for_each(|(row, beside)| body(row, RowBeside::Fill(beside)));
+                        Rows(view.view_mut()).scatter(start, end, other);
+                    }
+                    Beside::Read(view) => {
+                        gather(view.view(), start, end, other);
+                        main.chunks_exact_mut(length).zip(other.chunks_exact(length)).for_each(|(row, beside)| body(row, RowBeside::Read(beside)));
+                    }
+                }
+                array.scatter(start, end, main);
+            }
+        });
+    }
+}
+
+#[cfg(feature = "rayon")]
+fn spread_rows<A: Element>(job: Job<'_, A>, outer: usize, length: usize, body: RowBody<'_, A>) {
+    let total = job.array.len();
+    if total < ROWS_WORTH_THREADS || total == length || rayon::current_num_threads() == 1 {
+        return job.run(outer, length, body);
+    }
+    let grain = (total / (2 * rayon::current_num_threads())).max(ROWS_WORTH_THREADS / 4);
+    job.divide(outer, length, grain, body);
+}
+
+#[cfg(not(feature = "rayon"))]
+fn spread_rows<A: Element>(job: Job<'_, A>, outer: usize, length: usize, body: RowBody<'_, A>) {
+    job.run(outer, length, body);
+}
+
+/// Rows along the first axis, each over the other axes.
+struct Rows<V>(V);
+
+impl<A: Element> Rows<ArrayViewMutD<'_, A>> {
+    fn gather(&self, start: usize, end: usize, rows: &mut [A]) {
+        gather(self.0.view(), start, end, rows);
+    }
+
+    fn scatter(&mut self, start: usize, end: usize, rows: &[A]) {
+        let mut part = self.0.slice_axis_mut(Axis(0), (start..end).into());
+        let shape = part.raw_dim();
+        if let Ok(rows) = ArrayViewD::from_shape(shape, rows) {
+            part.assign(&rows);
+        }
+    }
+}
+
+/// Rows one behind the other.
+fn gather<A: Element>(view: ArrayViewD<'_, A>, start: usize, end: usize, rows: &mut [A]) {
+    let part = view.slice_axis_move(Axis(0), (start..end).into());
+    if let Ok(mut rows) = ArrayViewMutD::from_shape(part.raw_dim(), rows) {
+        rows.assign(&part);
+    }
+}

@@ -108,7 +108,7 @@ fn main() -> Result<(), Failure> {
 
     let chosen: Vec<&Activation> =
         ACTIVATIONS.iter().filter(|(name, ..)| args.activation.is_empty() || args.activation.iter().any(|wanted| wanted == name)).collect();
-    let width = chosen.iter().map(|(.., layer)| layer(HIDDEN[0]).spec().len()).chain(["activation".len()]).max().unwrap_or(0);
+    let width = chosen.iter().map(|activation| label(activation).len()).chain(["activation".len()]).max().unwrap_or(0);
 
     println!("{:<width$}  test accuracy  training loss  seconds", "activation");
     let mut trained = Vec::new();
@@ -148,6 +148,11 @@ impl Trained {
     }
 }
 
+/// The activation as the crate prints it, with its numbers; of width 1, since that of `PReLU` would count the channels of one hidden layer.
+fn label((.., layer): &Activation) -> String {
+    layer(1).spec()
+}
+
 type Network = Vec<Box<dyn Layer<f32>>>;
 
 fn build_network(&(_, init, activation): &Activation, rng: &mut StdRng) -> Network {
@@ -164,7 +169,7 @@ fn build_network(&(_, init, activation): &Activation, rng: &mut StdRng) -> Netwo
 }
 
 fn train_network(activation: &Activation, train: &Images, test: &Images, args: &Args) -> Result<Trained, Failure> {
-    let label = activation.2(HIDDEN[0]).spec();
+    let label = label(activation);
     // Draws on the standard error, and only where that is a terminal.
     let progress = ProgressBar::new(args.epochs.get() as u64).with_prefix(label.clone());
     progress.set_style(ProgressStyle::with_template("{prefix} {wide_bar} epoch {pos} of {len}, loss {msg}")?);

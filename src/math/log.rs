@@ -43,6 +43,16 @@ pub(crate) fn log<T: Real>(x: Pair<T>) -> Pair<T> {
     Pair::fast_sum(sum.hi, sum.lo + (whole.lo + fraction.lo))
 }
 
+/// ln(1 + t) for t >= 0 in two words, neither word infinite.
+#[inline(always)]
+pub(crate) fn log1p_pair<T: Real>(t: Pair<T>) -> Pair<T> {
+    let near = t.hi.le(0.5);
+    let zero = t.hi.splat(0.0);
+    let small = log1p_of_unit(Pair::select(near, t, Pair::exact(zero)));
+    let large = log(Pair::sum(t.hi.splat(1.0), t.hi).plus_low(t.lo));
+    Pair::select(near, small, large)
+}
+
 /// ln(1 + x), without cancellation near 0. Max error: 0.6 ULP.
 #[inline(always)]
 pub fn log1p<T: Real>(x: T) -> T {

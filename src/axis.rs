@@ -1,0 +1,14 @@
+//! Layers that mix the elements along one or several axes.
+
+mod kernel;
+mod layer;
+mod softmax;
+
+pub use kernel::{Keeps, RowKernel};
+pub use layer::{AllMasked, Along};
+pub(crate) use layer::{AlongKept, Call, backward, forward, infer};
+
+/// The formulas behind the layers along an axis; the layers have the same names at the crate's root.
+pub mod rows {
+    pub use super::softmax::{LogSoftmax, Softmax, Softmin};
+}

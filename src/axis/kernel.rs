@@ -1,0 +1,48 @@
+//! A formula on one row of elements, for both element types and every instruction set.
+
+use std::fmt::Debug;
+
+use fearless_simd::Level;
+
+/// What `forward` keeps of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// One number an element.
+    Row,
+    /// Nothing.
+    Nothing,
+}
+
+/// A formula on rows of the elements `A`, compiled.
+pub trait RowKernel<A>: Debug + Send + Sync {
+    /// The layer's name.
+    fn name(&self) -> &'static str;
+    /// What has to be kept.
+    fn keeps(&self) -> Keeps;
+    /// Replaces a row by its image; `keep`, of the same length or empty, is filled alongside. `zeros` asks for zeros, not NaN, where all is -infinity.
+    fn forward(&self, level: Level, row: &mut [A], keep: &mut [A], zeros: bool);
+    /// Replaces the gradient with respect to the image by the one with respect to the row.
+    fn backward(&self, level: Level, gradient: &mut [A], kept: &[A]);
+}
+
+/// Compiles row formulas for both element types: each gives `name`, `KEEPS` and generic `forward` and `backward`.
+macro_rules! row_kernels {
+    ($($formula:ty),* $(,)?) => { $(row_kernels!(@ $formula, f32 f64);)* };
+    (@ $formula:ty, $($a:ident)*) => {
+        $(impl $crate::axis::RowKernel<$a> for $formula {
+            fn name(&self) -> &'static str {
+                Self::NAME
+            }
+            fn keeps(&self) -> $crate::axis::Keeps {
+                Self::KEEPS
+            }
+            fn forward(&self, level: fearless_simd::Level, row: &mut [$a], keep: &mut [$a], zeros: bool) {
+                $crate::kernel::at_level!(level, simd => Self::forward_at(simd, row, keep, zeros));
+            }
+            fn backward(&self, level: fearless_simd::Level, gradient: &mut [$a], kept: &[$a]) {
+                $crate::kernel::at_level!(level, simd => Self::backward_at(simd, gradient, kept));
+            }
+        })*
+    };
+}
+pub(crate) use row_kernels;

@@ -1,0 +1,253 @@
+//! The one layer over a row formula.
+
+use std::{borrow::Cow, fmt};
+
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Zip};
+
+use crate::{
+    axis::{Keeps, RowKernel},
+    body::{Body, Record, Resized, layer_methods},
+    element::Element,
+    error::{ActivationError, Result},
+    kernel,
+    layer::Layer,
+    traverse::{Beside, Order, RowBeside, rows},
+};
+
+/// A row formula along one or several axes: the layer behind `Softmax`, `LogSoftmax`, `Softmin` and their like.
+///
+/// Rows that do not lie one behind the other in memory are brought together sixteen neighbours at a time, so that no axis is a slow path. The result has the
+/// same bits for every axis, layout and number of threads.
+#[derive(Clone, Debug)]
+pub struct Along<F, A = f32> {
+    pub(crate) formula: F,
+    axes: Axes,
+    /// True keeps an element.
+    pub(crate) mask: Option<ArrayD<bool>>,
+    pub(crate) all_masked: AllMasked,
+    kept: AlongKept<A>,
+}
+
+/// What a row gives in which everything is masked or -infinity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AllMasked {
+    /// NaN, as PyTorch.
+    #[default]
+    Nan,
+    /// Zeros, with zero gradient.
+    Zeros,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Axes {
+    Last,
+    One(usize),
+    Several(Vec<usize>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct AlongKept<A> {
+    record: Record,
+    values: ArrayD<A>,
+}
+
+impl<A: Element> Default for AlongKept<A> {
+    fn default() -> Self {
+        Self { record: Record::default(), values: ArrayD::zeros(vec![0]) }
+    }
+}
+
+impl<F: Default, A: Element> Along<F, A> {
+    fn with_axes(axes: Axes) -> Self {
+        Self { formula: F::default(), axes, mask: None, all_masked: AllMasked::default(), kept: AlongKept::default() }
+    }
+
+    /// Along one axis.
+    pub fn new(axis: Axis) -> Self {
+        Self::with_axes(Axes::One(axis.index()))
+    }
+
+    /// Along the last axis, whatever the number of axes.
+    pub fn last_axis() -> Self {
+        Self::with_axes(Axes::Last)
+    }
+
+    /// Over several axes at once: all elements that differ in these axes alone form one row, in the logical order of the array.
+    pub fn over(axes: &[Axis]) -> Self {
+        let mut axes: Vec<usize> = axes.iter().map(|axis| axis.index()).collect();
+        axes.sort_unstable();
+        Self::with_axes(Axes::Several(axes))
+    }
+}
+
+impl<F: RowKernel<A>, A: Element> Along<F, A> {
+    /// Calls `then` with the axes, for an input of so many.
+    fn axes<R>(&self, ndim: usize, then: impl FnOnce(&[usize]) -> R) -> R {
+        match &self.axes {
+            Axes::Last => match ndim.checked_sub(1) {
+                Some(axis) => then(&[axis]),
+                None => then(&[]),
+            },
+            Axes::One(axis) => then(&[*axis]),
+            Axes::Several(axes) => then(axes),
+        }
+    }
+
+    fn check(&self, shape: &[usize]) -> Result<()> {
+        let layer = || self.formula.name().to_owned();
+        self.axes(shape.len(), |axes| {
+            if let Some(&axis) = axes.iter().find(|&&axis| axis >= shape.len()) {
+                return Err(ActivationError::AxisOutOfRange { layer: layer(), axis, ndim: shape.len() });
+            }
+            match axes.windows(2).find(|pair| pair[0] == pair[1]) {
+                Some(pair) => Err(ActivationError::InvalidParameter { layer: layer(), reason: format!("axis {} is named twice", pair[0]) }),
+                None => Ok(()),
+            }
+        })?;
+        match &self.mask {
+            Some(mask) if mask.broadcast(shape).is_none() => Err(ActivationError::NotBroadcastable {
+                layer: layer(),
+                what: "mask".into(),
+                parameter: mask.shape().to_vec(),
+                input: shape.to_vec(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<F: RowKernel<A> + Clone + Default, A: Element> Layer<A> for Along<F, A> {
+    layer_methods!();
+    fn name(&self) -> &str {
+        self.formula.name()
+    }
+    /// The name with the axes, `"softmax(1)"`; the name alone for the last axis.
+    fn spec(&self) -> String {
+        let name = self.formula.name();
+        let list: Cow<'_, [usize]> = match &self.axes {
+            Axes::Last => return name.to_owned(),
+            Axes::One(axis) => Cow::Owned(vec![*axis]),
+            Axes::Several(axes) => Cow::Borrowed(axes),
+        };
+        let list: Vec<String> = list.iter().map(ToString::to_string).collect();
+        format!("{name}({})", list.join(", "))
+    }
+    fn clear_cache(&mut self) {
+        self.kept = AlongKept::default();
+    }
+}
+
+impl<F: RowKernel<A> + Clone + Default, A: Element> fmt::Display for Along<F, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.spec())
+    }
+}
+
+impl<F: RowKernel<A> + Clone + Default, A: Element> Body<A> for Along<F, A> {
+    fn record(&self) -> &Record {
+        &self.kept.record
+    }
+    fn resized(&self, input: &[usize]) -> Result<Resized> {
+        self.check(input).map(|()| None)
+    }
+    fn run_infer(&self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+        let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };
+        self.axes(output.ndim(), |axes| A::along_infer(&call, axes, input, output));
+    }
+    fn run_forward(&mut self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+        let mut kept = std::mem::take(&mut self.kept);
+        let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };
+        self.axes(output.ndim(), |axes| A::along_forward(&call, axes, &mut kept, input, output));
+        self.kept = kept;
+    }
+    fn run_backward(&mut self, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+        self.axes(output.ndim(), |axes| A::along_backward(&self.formula, axes, &self.kept, gradient, output));
+    }
+}
+
+/// What a pass needs of a layer.
+#[derive(Debug)]
+pub struct Call<'a, A> {
+    kernel: &'a dyn RowKernel<A>,
+    mask: Option<&'a ArrayD<bool>>,
+    zeros: bool,
+}
+
+impl<A: Element> Call<'_, A> {
+    /// Puts the input where the work is done, and -infinity where it is masked.
+    fn prepare(&self, input: Option<ArrayViewD<'_, A>>, output: &mut ArrayViewMutD<'_, A>) {
+        if let Some(input) = input {
+            output.assign(&input);
+        }
+        if let Some(mask) = self.mask.and_then(|mask| mask.broadcast(output.raw_dim())) {
+            Zip::from(output).and(mask).for_each(|y, &keep| {
+                if !keep {
+                    *y = A::neg_infinity();
+                }
+            });
+        }
+    }
+}
+
+pub(crate) fn infer<A: Element>(call: &Call<'_, A>, axes: &[usize], input: Option<ArrayViewD<'_, A>>, mut output: ArrayViewMutD<'_, A>) {
+    let level = kernel::level();
+    let order = Order::of_either(input.as_ref(), &output);
+    call.prepare(input, &mut output);
+    rows(&order, axes, output, Beside::Nothing, &|row, _| call.kernel.forward(level, row, &mut [], call.zeros));
+}
+
+pub(crate) fn forward<A: Element>(
+    call: &Call<'_, A>,
+    axes: &[usize],
+    kept: &mut AlongKept<A>,
+    input: Option<ArrayViewD<'_, A>>,
+    mut output: ArrayViewMutD<'_, A>,
+) {
+    let level = kernel::level();
+    let AlongKept { record, values } = kept;
+    record.start_either(input.as_ref(), &output, output.shape());
+    call.prepare(input, &mut output);
+    match call.kernel.keeps() {
+        Keeps::Nothing => rows(&record.order, axes, output, Beside::Nothing, &|row, _| call.kernel.forward(level, row, &mut [], call.zeros)),
+        Keeps::Row => {
+            if values.shape() != output.shape() || Order::of(&values.view()) != record.order {
+                *values = record.order.zeros(output.shape());
+            }
+            rows(&record.order, axes, output, Beside::Fill(values.view_mut()), &|row, beside| {
+                if let RowBeside::Fill(keep) = beside {
+                    call.kernel.forward(level, row, keep, call.zeros);
+                }
+            });
+            if let Some(mask) = call.mask.and_then(|mask| mask.broadcast(values.raw_dim())) {
+                // The sign tells a masked element from one whose probability underflowed.
+                Zip::from(values).and(mask).for_each(|y, &keep| {
+                    if !keep {
+                        *y = -A::zero();
+                    }
+                });
+            }
+        }
+    }
+    kept.record.finish();
+}
+
+pub(crate) fn backward<A: Element>(
+    kernel: &dyn RowKernel<A>,
+    axes: &[usize],
+    kept: &AlongKept<A>,
+    gradient: Option<ArrayViewD<'_, A>>,
+    mut output: ArrayViewMutD<'_, A>,
+) {
+    let level = kernel::level();
+    if let Some(gradient) = gradient {
+        output.assign(&gradient);
+    }
+    match kernel.keeps() {
+        Keeps::Nothing => rows(&kept.record.order, axes, output, Beside::Nothing, &|row, _| kernel.backward(level, row, &[])),
+        Keeps::Row => rows(&kept.record.order, axes, output, Beside::Read(kept.values.view()), &|row, beside| {
+            if let RowBeside::Read(kept) = beside {
+                kernel.backward(level, row, kept);
+            }
+        }),
+    }
+}

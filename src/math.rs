@@ -15,15 +15,17 @@ mod gate;
 mod log;
 mod normal;
 mod pair;
+mod softplus;
 mod tanh;
 
 pub use exp::{exp, expm1};
-pub(crate) use exp::{Exp, exp_of_negative, expm1_of_negative};
+pub(crate) use exp::{Exp, exp_of, exp_of_negative, expm1_of, expm1_of_negative};
 pub(crate) use gate::Gate;
 pub use log::log1p;
 pub(crate) use log::{log1p_of_unit, log1p_pair};
 pub use normal::erfc;
 pub(crate) use normal::{FRAC_1_SQRT_TAU, NormalTail};
 pub use pair::{Pair, Reciprocal};
+pub(crate) use softplus::Softplus;
 pub(crate) use tanh::TanhParts;
 pub use tanh::tanh;

@@ -59,6 +59,10 @@ pub trait Real:
     #[must_use]
     fn mul_add(self, b: impl Operand<Self>, c: impl Operand<Self>) -> Self;
 
+    /// `self * b + c`, rounded once on every CPU (slower without fused multiply-add).
+    #[must_use]
+    fn fused_mul_add(self, b: Self, c: Self) -> Self;
+
     /// `self < other`; false for NaN, as every comparison here.
     fn lt(self, other: impl Operand<Self>) -> Self::Mask;
     /// `self <= other`.
@@ -232,6 +236,18 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
     #[inline(always)]
     fn mul_add(self, b: impl Operand<Self>, c: impl Operand<Self>) -> Self {
         Self(self.0.mul_add(b.operand(self).0, c.operand(self).0))
+    }
+    #[inline(always)]
+    fn fused_mul_add(self, b: Self, c: Self) -> Self {
+        if self.fuses() {
+            return self.mul_add(b, c);
+        }
+        let product = self.exact_product(b);
+        let sum = Pair::sum(product.hi, c);
+        let exact = sum.hi + (sum.lo + product.lo);
+        // An infinite product has no lower word.
+        let plain = product.hi + c;
+        Self::select(plain.abs().is(f64::INFINITY), plain, exact)
     }
     comparisons!(lt => simd_lt, le => simd_le, gt => simd_gt, ge => simd_ge, is => simd_eq);
     #[inline(always)]

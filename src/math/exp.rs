@@ -68,11 +68,11 @@ impl<T: Real> Exp<T> {
         self.significand().scaled(self.power * self.unshift)
     }
 
-    /// e^y - 1 for y <= 0.
+    /// e^y - 1.
     #[inline(always)]
     pub(crate) fn minus_one(self) -> Pair<T> {
         let power = self.power * self.unshift;
-        let whole = Pair::fast_sum(power.splat(-1.0), power);
+        let whole = Pair::sum(power.splat(-1.0), power);
         let sum = Pair::fast_sum(whole.hi, power * self.p.hi);
         Pair::new(sum.hi, power.mul_add(self.p.lo, sum.lo + whole.lo))
     }
@@ -94,32 +94,37 @@ pub(crate) fn expm1_of_negative<T: Real>(y: Pair<T>) -> Pair<T> {
     exp_of_negative(y).minus_one()
 }
 
-/// e^y for any y.
+/// e^y for any y. Beyond the range of the element type the result is 0 or infinite.
 #[inline(always)]
-fn exp_of<T: Real>(y: T) -> Exp<T> {
+pub(crate) fn exp_of<T: Real>(y: Pair<T>) -> Exp<T> {
     let (bound, shift) = if T::SINGLE { (130.0, 64) } else { (1060.0, 512) };
-    let inside = y.at_most(bound).at_least(-bound);
+    let outside = y.hi.abs().gt(bound);
+    let held = y.hi.at_most(bound).at_least(-bound);
     let up = f64::powi(2.0, shift);
-    let positive = y.gt(0.0);
-    let choose = |yes: f64, no: f64| T::select(positive, y.splat(yes), y.splat(no));
-    Exp::new(Pair::exact(inside), choose(-f64::from(shift), f64::from(shift)), choose(up, 1.0 / up))
+    let positive = y.hi.gt(0.0);
+    let choose = |yes: f64, no: f64| T::select(positive, held.splat(yes), held.splat(no));
+    let inside = Pair::new(held, T::select(outside, held.splat(0.0), y.lo));
+    Exp::new(inside, choose(-f64::from(shift), f64::from(shift)), choose(up, 1.0 / up))
+}
+
+/// e^y - 1 for any y.
+#[inline(always)]
+pub(crate) fn expm1_of<T: Real>(y: Pair<T>) -> Pair<T> {
+    exp_of(y).minus_one()
 }
 
 /// e^x. Max error: 0.6 ULP.
 #[inline(always)]
 pub fn exp<T: Real>(x: T) -> T {
-    let e = exp_of(x);
+    let e = exp_of(Pair::exact(x));
     e.scale(e.significand().round())
 }
 
 /// e^x - 1, without cancellation near 0. Max error: 0.8 ULP.
 #[inline(always)]
 pub fn expm1<T: Real>(x: T) -> T {
-    let negative = expm1_of_negative(Pair::exact(x.at_most(0.0)));
-    // For x > 0: e^x - 1 = -expm1(-x) e^x, with e^x = 1 / (1 + expm1(-x)).
-    let mirrored = expm1_of_negative(Pair::exact(-x.abs().at_most(if T::SINGLE { 20.0 } else { 45.0 })));
-    let near = mirrored.negate().quotient(mirrored.plus(x.splat(1.0)));
-    let positive = T::select(x.gt(if T::SINGLE { 18.0 } else { 40.0 }), exp(x), near);
-    // The sum keeps the sign of -0.
-    T::select(x.gt(0.0), positive, T::select(x.is(0.0), x, negative.round()))
+    let near = expm1_of(Pair::exact(x.at_most(if T::SINGLE { 80.0 } else { 700.0 }))).round();
+    let far = T::select(x.gt(if T::SINGLE { 40.0 } else { 80.0 }), exp(x), near);
+    // The sum would lose the sign of -0.
+    T::select(x.is(0.0), x, far)
 }

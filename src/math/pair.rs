@@ -125,6 +125,13 @@ impl<T: Real> Pair<T> {
         Reciprocal { of: self, approximate: self.hi.splat(1.0) / self.hi }
     }
 
+    /// The quotient with one number.
+    #[inline(always)]
+    #[must_use]
+    pub fn over(self, divisor: T) -> Self {
+        Self::exact(divisor).reciprocal().times(self)
+    }
+
     /// The quotient of two pairs, rounded: 0.5 units in the last place and a little.
     #[inline(always)]
     pub fn quotient(self, divisor: Self) -> T {

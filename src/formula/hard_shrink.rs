@@ -1,0 +1,38 @@
+use crate::{pointwise::TwoSlope, real::Real};
+
+/// Hard shrinkage, f(x) = x for |x| > λ, and 0 elsewhere.
+///
+/// f'(x) = 1 for |x| > λ, and 0 elsewhere, at ±λ too. Exact.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HardShrink {
+    lambda: f64,
+}
+
+impl HardShrink {
+    pub(crate) fn new(lambda: f64) -> Self {
+        Self { lambda }
+    }
+}
+
+impl TwoSlope for HardShrink {
+    fn name(&self) -> &'static str {
+        "hard_shrink"
+    }
+    fn spec(&self) -> String {
+        format!("hard_shrink({})", self.lambda)
+    }
+    #[inline(always)]
+    fn value<T: Real>(self, x: T) -> T {
+        T::select(self.upper(x), x, x.splat(0.0))
+    }
+    #[inline(always)]
+    fn upper<T: Real>(self, x: T) -> T::Mask {
+        !(x.ge(-self.lambda) & x.le(self.lambda))
+    }
+    fn slopes(self) -> (f64, f64) {
+        (0.0, 1.0)
+    }
+    fn kinks(&self) -> Vec<f64> {
+        vec![-self.lambda, self.lambda]
+    }
+}

@@ -1,0 +1,38 @@
+use crate::{pointwise::TwoSlope, real::Real};
+
+/// Soft shrinkage, f(x) = x - λ for x > λ, x + λ for x < -λ, and 0 between: the proximal operator of λ|x| (Donoho 1995, doi:10.1109/18.382009).
+///
+/// f'(x) = 1 for |x| > λ, and 0 elsewhere, at ±λ too. Max error: 0.5 ULP. λ must not be negative.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SoftShrink {
+    lambda: f64,
+}
+
+impl SoftShrink {
+    pub(crate) fn try_new(lambda: f64) -> Result<Self, String> {
+        if lambda < 0.0 { Err(format!("lambda is {lambda}, and must not be negative")) } else { Ok(Self { lambda }) }
+    }
+}
+
+impl TwoSlope for SoftShrink {
+    fn name(&self) -> &'static str {
+        "soft_shrink"
+    }
+    fn spec(&self) -> String {
+        format!("soft_shrink({})", self.lambda)
+    }
+    #[inline(always)]
+    fn value<T: Real>(self, x: T) -> T {
+        super::Shrink::new(self.lambda, self.lambda).value(x)
+    }
+    #[inline(always)]
+    fn upper<T: Real>(self, x: T) -> T::Mask {
+        super::Shrink::new(self.lambda, self.lambda).upper(x)
+    }
+    fn slopes(self) -> (f64, f64) {
+        (0.0, 1.0)
+    }
+    fn kinks(&self) -> Vec<f64> {
+        vec![-self.lambda, self.lambda]
+    }
+}

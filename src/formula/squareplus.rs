@@ -1,0 +1,70 @@
+use crate::{
+    math::Pair,
+    pointwise::{Cost, Pointwise},
+    real::Real,
+};
+
+/// The squareplus, f(x) = (x + √(x² + b)) / 2 (Barron 2021, arXiv:2112.11687), by default with b = 4.
+///
+/// f'(x) = (1 + x / √(x² + b)) / 2. For x < 0 both are written without cancellation: f = (b/2) / (√(x² + b) - x). f(-∞) = 0, f(∞) = ∞.
+/// The rectifier for b = 0, with f'(0) = 0. Max error: 1 ULP, derivative 1.5 ULP.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Squareplus {
+    b: f64,
+}
+
+impl Squareplus {
+    pub(crate) fn new(b: f64) -> Self {
+        Self { b }
+    }
+
+    /// √(x² + b), and half its sum with |x|.
+    #[inline(always)]
+    fn parts<T: Real>(self, x: T) -> (Pair<T>, Pair<T>) {
+        let magnitude = x.abs();
+        let bound = f64::powi(2.0, if T::SINGLE { 60 } else { 500 });
+        let sum = Pair::square(magnitude.at_most(bound)).plus(x.splat(self.b));
+        let root = sum.hi.sqrt();
+        let error = ((-root).mul_add(root, sum.hi) + sum.lo) / (root * 2.0);
+        let far = magnitude.gt(bound);
+        let root = Pair::select(far, Pair::exact(magnitude), Pair::new(root, error));
+        let half = x.splat(0.5);
+        (root, root.scaled(half).add(Pair::exact(magnitude * 0.5)))
+    }
+}
+
+impl Pointwise for Squareplus {
+    fn name(&self) -> &'static str {
+        "squareplus"
+    }
+    fn spec(&self) -> String {
+        format!("squareplus({})", self.b)
+    }
+    #[inline(always)]
+    fn value<T: Real>(self, x: T) -> T {
+        if self.b == 0.0 {
+            return x.at_least(0.0);
+        }
+        let (_, half_sum) = self.parts(x);
+        let quarter = Pair::exact(x.splat(self.b) * 0.25);
+        let finite = T::select(x.lt(0.0), quarter.quotient(half_sum), half_sum.round());
+        // The sum of infinities has no lower word.
+        T::select(x.is(f64::INFINITY), x, T::select(x.is(f64::NEG_INFINITY), x.splat(0.0), finite))
+    }
+    #[inline(always)]
+    fn derivative<T: Real>(self, x: T) -> T {
+        if self.b == 0.0 {
+            let step = T::select(x.gt(0.0), x.splat(1.0), x.splat(0.0));
+            return T::select(x.is(x), step, x);
+        }
+        let (root, half_sum) = self.parts(x);
+        let quarter = Pair::exact(x.splat(self.b) * 0.25);
+        let below = root.reciprocal().times(half_sum.reciprocal().times(quarter)).round();
+        let above = half_sum.quotient(root);
+        let finite = T::select(x.lt(0.0), below, above);
+        T::select(x.is(f64::INFINITY), x.splat(1.0), T::select(x.is(f64::NEG_INFINITY), x.splat(0.0), finite))
+    }
+    fn cost(&self) -> Cost {
+        Cost::Arithmetic
+    }
+}

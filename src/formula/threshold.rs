@@ -1,0 +1,39 @@
+use crate::{pointwise::TwoSlope, real::Real};
+
+/// f(x) = x for x > threshold, and a fixed value elsewhere: PyTorch's `Threshold`.
+///
+/// f'(x) = 1 for x > threshold, and 0 elsewhere, at the threshold too. Exact, the value rounded to the element type.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Threshold {
+    threshold: f64,
+    value: f64,
+}
+
+impl Threshold {
+    pub(crate) fn new(threshold: f64, value: f64) -> Self {
+        Self { threshold, value }
+    }
+}
+
+impl TwoSlope for Threshold {
+    fn name(&self) -> &'static str {
+        "threshold"
+    }
+    fn spec(&self) -> String {
+        format!("threshold({}, {})", self.threshold, self.value)
+    }
+    #[inline(always)]
+    fn value<T: Real>(self, x: T) -> T {
+        T::select(x.le(self.threshold), x.splat(self.value), x)
+    }
+    #[inline(always)]
+    fn upper<T: Real>(self, x: T) -> T::Mask {
+        !x.le(self.threshold)
+    }
+    fn slopes(self) -> (f64, f64) {
+        (0.0, 1.0)
+    }
+    fn kinks(&self) -> Vec<f64> {
+        vec![self.threshold]
+    }
+}

@@ -4,6 +4,7 @@ mod kernel;
 mod layer;
 mod softmax;
 
+pub(crate) use kernel::CompiledRow;
 pub use kernel::{Keeps, RowKernel};
 pub use layer::{AllMasked, Along};
 pub(crate) use layer::{AlongKept, Call, backward, forward, infer};

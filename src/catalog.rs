@@ -1,4 +1,6 @@
-//! The one list of all activations.
+//! The one list of all activations: what tests, benches, plots, `by_name` and the functional forms loop over.
+//!
+//! A new pointwise activation is one file in `formula/` and one row of `pointwise_table`.
 
 use ndarray::ArrayD;
 
@@ -6,23 +8,79 @@ use crate::{
     axis::{AllMasked, Along, rows},
     element::Element,
     elementwise::Elementwise,
+    error::{ActivationError, Result},
     formula::{self, GeluErf, GeluForm, GeluSigmoid, GeluTanh},
     kernel::{Kernel, kernels},
+    layer::Layer,
+    prelu::PReLU,
 };
 
-/// One row per pointwise activation: the kind of its formula, its name, its parameters with their defaults.
-macro_rules! activations {
-    ($($(#[$doc:meta])* $kind:ident $name:ident ($($param:ident = $default:expr),*);)*) => {$(
-        $(#[$doc])*
+/// Calls `$do!` with all pointwise activations, a row each:
+///
+/// `constructor Type kind function derivative_function (parameter = default, …) "formula" [aliases] (lower bound, upper bound) monotonic method;`
+///
+/// - constructor: `unit` without parameters, `plain`, `checked` (with a `try_new`), `other` (written by hand below; `Type::of_arguments` builds it)
+/// - kind: of kernel; `choice` is one of several, `again` a further form of a type that has its row already
+/// - monotonic: `yes` or `no`, with the default parameters; the bounds too
+/// - method: `method` where the extension trait has one, `hidden` where `ndarray` has a method of that name, or it would make no sense
+macro_rules! pointwise_table {
+    ($do:ident) => { $do! {
+        unit Identity two_slope identity identity_derivative () "x" ["linear", "none", "noop", "passthrough"] (NEG, POS) yes hidden;
+        unit Sigmoid smooth sigmoid sigmoid_derivative () "1 / (1 + e^-x)" ["logistic", "logsig"] (0.0, 1.0) yes method;
+        unit Tanh smooth tanh tanh_derivative () "tanh x" [] (-1.0, 1.0) yes hidden;
+        unit ReLU two_slope relu relu_derivative () "max(x, 0)" ["rectifier", "ramp"] (0.0, POS) yes method;
+        unit ReLU6 two_slope relu6 relu6_derivative () "min(max(x, 0), 6)" [] (0.0, 6.0) yes method;
+        unit ReLUSquared smooth relu_squared relu_squared_derivative () "max(x, 0)²" ["relu2", "squared_relu"] (0.0, POS) yes method;
+        plain LeakyReLU two_slope leaky_relu leaky_relu_derivative (negative_slope = 0.01) "x for x > 0, a x elsewhere" ["lrelu"] (NEG, POS) yes method;
+        plain ThresholdedReLU two_slope thresholded_relu thresholded_relu_derivative (theta = 1.0) "x for x > θ, 0 elsewhere" [] (0.0, POS) yes method;
+        plain ELU smooth elu elu_derivative (alpha = 1.0) "x for x > 0, α (e^x - 1) elsewhere" [] (-1.0, POS) yes method;
+        checked CELU smooth celu celu_derivative (alpha = 1.0) "max(x, 0) + min(α (e^(x/α) - 1), 0)" [] (-1.0, POS) yes method;
+        unit SELU smooth selu selu_derivative () "scale · (x for x > 0, α (e^x - 1) elsewhere)" [] (-1.758_099_340_847_377, POS) yes method;
+        other GELU choice gelu gelu_derivative () "x Φ(x)" ["gelu_erf", "gelu_none"] (-0.169_971_207_479_905, POS) no method;
+        other GELU again gelu_tanh gelu_tanh_derivative () "x σ(2 √(2/π) (x + 0.044715 x³))" ["gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_approximate"] (-0.170_040_750_571_255, POS) no method;
+        other GELU again gelu_sigmoid gelu_sigmoid_derivative () "x σ(1.702 x)" ["quick_gelu", "gelu_quick"] (-0.163_610_189_636_353, POS) no method;
+        unit SiLU smooth silu silu_derivative () "x σ(x)" ["swish1", "sil"] (-0.278_464_542_761_074, POS) no method;
+        plain Swish smooth swish swish_derivative (beta = 1.0) "x σ(β x)" ["silu_beta"] (-0.278_464_542_761_074, POS) no method;
+        unit Mish smooth mish mish_derivative () "x tanh(ln(1 + e^x))" [] (-0.308_843_413_017_251, POS) no method;
+        other Softplus smooth softplus softplus_derivative (beta = 1.0) "ln(1 + e^(β x)) / β" ["smooth_relu"] (0.0, POS) yes method;
+        unit LogSigmoid smooth log_sigmoid log_sigmoid_derivative () "-ln(1 + e^-x)" ["log_logistic"] (NEG, 0.0) yes method;
+        unit Softsign smooth softsign softsign_derivative () "x / (1 + |x|)" [] (-1.0, 1.0) yes method;
+        other HardSigmoid two_slope hard_sigmoid hard_sigmoid_derivative () "min(max(x/6 + 1/2, 0), 1)" [] (0.0, 1.0) yes method;
+        unit HardSwish smooth hard_swish hard_swish_derivative () "x min(max(x + 3, 0), 6) / 6" ["hard_silu"] (-0.375, POS) no method;
+        checked HardTanh two_slope hard_tanh hard_tanh_derivative (min = -1.0, max = 1.0) "min(max(x, min), max)" ["clip", "satlins"] (-1.0, 1.0) yes method;
+        plain HardShrink two_slope hard_shrink hard_shrink_derivative (lambda = 0.5) "x for |x| > λ, 0 elsewhere" [] (NEG, POS) yes method;
+        checked SoftShrink two_slope soft_shrink soft_shrink_derivative (lambda = 0.5) "x - λ for x > λ, x + λ for x < -λ, 0 between" [] (NEG, POS) yes method;
+        plain Shrink two_slope shrink shrink_derivative (lambda = 0.5, bias = 0.0) "x - bias for x > λ, x + bias for x < -λ, 0 between" [] (NEG, POS) yes method;
+        unit TanhShrink smooth tanh_shrink tanh_shrink_derivative () "x - tanh x" [] (NEG, POS) yes method;
+        plain Threshold two_slope threshold threshold_derivative (threshold = 0.0, value = 0.0) "x for x > threshold, value elsewhere" [] (0.0, POS) yes method;
+        unit Exponential smooth exponential exponential_derivative () "e^x" ["exp"] (0.0, POS) yes hidden;
+        plain Squareplus smooth squareplus squareplus_derivative (b = 4.0) "(x + √(x² + b)) / 2" [] (0.0, POS) yes method;
+        unit SparsePlus smooth sparse_plus sparse_plus_derivative () "0, (x + 1)²/4 for |x| < 1, x" [] (0.0, POS) yes method;
+        unit SparseSigmoid two_slope sparse_sigmoid sparse_sigmoid_derivative () "min(max((x + 1) / 2, 0), 1)" [] (0.0, 1.0) yes method;
+        unit Sign two_slope sign sign_derivative () "-1, 0 or 1" ["sgn", "signum"] (-1.0, 1.0) yes hidden;
+        unit Step two_slope step step_derivative () "1 for x > 0, 0 elsewhere" ["heaviside", "binary_step", "hard_limit"] (0.0, 1.0) yes hidden;
+    } };
+}
+pub(crate) use pointwise_table;
+
+const NEG: f64 = f64::NEG_INFINITY;
+const POS: f64 = f64::INFINITY;
+
+/// Type aliases, constructors and kernels.
+macro_rules! types {
+    ($($make:ident $name:ident $kind:ident $function:ident $derivative:ident ($($param:ident = $default:expr),*) $formula:literal $aliases:tt $range:tt $monotonic:ident $method:ident;)*) => {$(
+        types!(@alias $kind $name $formula);
+        types!(@$make $name ($($param = $default),*));
+    )*};
+    (@alias again $name:ident $formula:literal) => {};
+    (@alias $kind:ident $name:ident $formula:literal) => {
+        #[doc = concat!("The layer f(x) = ", $formula, ": derivative, conventions, bounds and source stand at [`formula::", stringify!($name), "`].")]
         pub type $name<A = f32> = Elementwise<formula::$name, A>;
         kernels!($kind formula::$name);
-        activations!(@new $kind $name ($($param = $default),*));
-    )*};
-    (@new choice $name:ident ()) => {};
-    (@new $kind:ident $name:ident ()) => {
+    };
+    (@unit $name:ident ()) => {
         impl<A: Element> Elementwise<formula::$name, A> {
             /// The layer; it has no parameters.
-            #[expect(clippy::new_without_default, reason = "Default is implemented beside it")]
             pub fn new() -> Self {
                 Self::from_formula(formula::$name)
             }
@@ -33,50 +91,58 @@ macro_rules! activations {
             }
         }
     };
-    (@new $kind:ident $name:ident ($($param:ident = $default:expr),+)) => {
+    (@plain $name:ident ($($param:ident = $default:expr),+)) => {
         impl<A: Element> Elementwise<formula::$name, A> {
-            /// The layer with these parameters, each rounded once to the element type.
+            #[doc = concat!("The layer with these parameters, each rounded once to the element type; by default", $(" ", stringify!($param), " = ", stringify!($default),)+ ".")]
             pub fn new($($param: f64),+) -> Self {
                 Self::from_formula(formula::$name::new($($param),+))
             }
         }
+        types!(@default $name ($($default),+));
+    };
+    (@checked $name:ident ($($param:ident = $default:expr),+)) => {
+        impl<A: Element> Elementwise<formula::$name, A> {
+            #[doc = concat!("The layer with these parameters, each rounded once to the element type; by default", $(" ", stringify!($param), " = ", stringify!($default),)+ ".")]
+            ///
+            /// # Panics
+            /// Where the parameters make no sense, which is said at the formula; [`try_new`](Self::try_new) gives an error instead.
+            #[allow(clippy::panic, reason = "documented, for numbers in the program's own text; try_new is for all others")]
+            pub fn new($($param: f64),+) -> Self {
+                match Self::try_new($($param),+) {
+                    Ok(layer) => layer,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+
+            /// The layer with these parameters.
+            ///
+            /// # Errors
+            /// [`ActivationError::InvalidParameter`] where the parameters make no sense.
+            pub fn try_new($($param: f64),+) -> Result<Self> {
+                match formula::$name::try_new($($param),+) {
+                    Ok(formula) => Ok(Self::from_formula(formula)),
+                    Err(reason) => Err(ActivationError::InvalidParameter { layer: stringify!($name).into(), reason }),
+                }
+            }
+        }
+        types!(@default $name ($($default),+));
+    };
+    (@default $name:ident ($($default:expr),+)) => {
         impl<A: Element> Default for Elementwise<formula::$name, A> {
             fn default() -> Self {
                 Self::new($($default),+)
             }
         }
     };
+    (@other $name:ident ($($param:ident = $default:expr),*)) => {};
 }
-
-activations! {
-    /// The layer of [`formula::Identity`].
-    two_slope Identity();
-    /// The layer of [`formula::ReLU`].
-    two_slope ReLU();
-    /// The layer of [`formula::LeakyReLU`].
-    two_slope LeakyReLU(negative_slope = 0.01);
-    /// The layer of [`formula::ELU`].
-    smooth ELU(alpha = 1.0);
-    /// The layer of [`formula::SELU`].
-    smooth SELU();
-    /// The layer of [`formula::GELU`].
-    choice GELU();
-    /// The layer of [`formula::Sigmoid`].
-    smooth Sigmoid();
-    /// The layer of [`formula::Tanh`].
-    smooth Tanh();
-}
+pointwise_table!(types);
 kernels!(smooth GeluErf);
 kernels!(smooth GeluTanh);
 kernels!(smooth GeluSigmoid);
 
 impl formula::GELU {
-    fn chosen<A>(&self) -> &'static dyn Kernel<A>
-    where
-        GeluErf: Kernel<A>,
-        GeluTanh: Kernel<A>,
-        GeluSigmoid: Kernel<A>,
-    {
+    fn chosen<A: Element>(&self) -> &'static dyn Kernel<A> {
         match self.form {
             GeluForm::Erf => &GeluErf,
             GeluForm::Tanh => &GeluTanh,
@@ -88,7 +154,7 @@ impl formula::GELU {
 impl<A: Element> Elementwise<formula::GELU, A> {
     /// x Φ(x), exact.
     pub fn new() -> Self {
-        Self::default()
+        Self::from_formula(formula::GELU { form: GeluForm::Erf })
     }
     /// x σ(2u), u = √(2/π) (x + 0.044715 x³): PyTorch's `approximate="tanh"`.
     pub fn tanh() -> Self {
@@ -102,7 +168,52 @@ impl<A: Element> Elementwise<formula::GELU, A> {
 
 impl<A: Element> Default for Elementwise<formula::GELU, A> {
     fn default() -> Self {
-        Self::from_formula(formula::GELU::default())
+        Self::new()
+    }
+}
+
+impl<A: Element> Elementwise<formula::Softplus, A> {
+    /// ln(1 + e^(βx)) / β, exact everywhere.
+    pub fn new(beta: f64) -> Self {
+        Self::from_formula(formula::Softplus::new(beta))
+    }
+
+    /// The same with PyTorch's switch to the line x where βx > threshold (20 there).
+    ///
+    /// ```
+    /// use ndarray_activations::{Layer, Softplus};
+    /// let x = ndarray::array![21.0].into_dyn();
+    /// assert_eq!(Softplus::<f64>::new(1.0).threshold(20.0).infer(&x)?[0], 21.0);
+    /// assert!(Softplus::<f64>::new(1.0).infer(&x)?[0] > 21.0);
+    /// # Ok::<(), ndarray_activations::ActivationError>(())
+    /// ```
+    #[must_use]
+    pub fn threshold(self, threshold: f64) -> Self {
+        Self::from_formula(self.formula.with_threshold(threshold))
+    }
+}
+
+impl<A: Element> Default for Elementwise<formula::Softplus, A> {
+    fn default() -> Self {
+        Self::new(1.0)
+    }
+}
+
+impl<A: Element> Elementwise<formula::HardSigmoid, A> {
+    /// x/6 + 1/2 between 0 and 1: PyTorch's and Keras 3's.
+    pub fn new() -> Self {
+        Self::from_formula(formula::HardSigmoid::torch())
+    }
+
+    /// α x + β between 0 and 1; 0.2 and 0.5 in ONNX and in earlier Keras.
+    pub fn with(alpha: f64, beta: f64) -> Self {
+        Self::from_formula(formula::HardSigmoid::new(alpha, beta))
+    }
+}
+
+impl<A: Element> Default for Elementwise<formula::HardSigmoid, A> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -121,11 +232,11 @@ macro_rules! along {
 }
 
 along! {
-    /// The layer of [`rows::Softmax`].
+    /// The softmax along one or several axes; formula, gradient, conventions and bounds stand at [`rows::Softmax`].
     Softmax;
-    /// The layer of [`rows::LogSoftmax`].
+    /// The logarithm of the softmax along one or several axes; formula, gradient, conventions and bounds stand at [`rows::LogSoftmax`].
     LogSoftmax;
-    /// The layer of [`rows::Softmin`].
+    /// The softmin along one or several axes; formula, gradient, conventions and bounds stand at [`rows::Softmin`].
     Softmin;
 }
 
@@ -150,3 +261,231 @@ macro_rules! masks {
     )*};
 }
 masks!(Softmax LogSoftmax);
+
+/// A layer, or why the arguments make none.
+type Built<A> = Result<Box<dyn Layer<A>>>;
+
+/// What is known of an activation.
+///
+/// ```
+/// for entry in ndarray_activations::catalog() {
+///     println!("{:20} {}", entry.name(), entry.formula());
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Entry {
+    name: &'static str,
+    aliases: &'static [&'static str],
+    formula: &'static str,
+    parameters: &'static [(&'static str, f64)],
+    /// Where there may be more arguments than parameters with a default: how many.
+    most: usize,
+    range: (f64, f64),
+    monotonic: bool,
+    family: Family,
+    single: fn(&[f64]) -> Built<f32>,
+    double: fn(&[f64]) -> Built<f64>,
+}
+
+/// What kind of layer an activation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Family {
+    /// Each element by itself, by a fixed formula.
+    Pointwise,
+    /// Each element by itself, with a parameter that is learned.
+    Learned,
+    /// Each element by itself, at random in training.
+    Random,
+    /// Along an axis, the shape kept.
+    Axis,
+    /// Along an axis which becomes shorter.
+    Reducing,
+}
+
+impl Entry {
+    /// The name, which [`by_name`](crate::by_name) reads.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+    pub(crate) fn static_name(&self) -> &'static str {
+        self.name
+    }
+    /// Other names that [`by_name`](crate::by_name) reads.
+    pub fn aliases(&self) -> &[&'static str] {
+        self.aliases
+    }
+    /// The formula, in plain text.
+    pub fn formula(&self) -> &str {
+        self.formula
+    }
+    /// The parameters in the order of the arguments, with their defaults.
+    pub fn parameters(&self) -> &[(&'static str, f64)] {
+        self.parameters
+    }
+    /// The infimum and supremum of the values, with the default parameters.
+    pub fn range(&self) -> (f64, f64) {
+        self.range
+    }
+    /// Whether the function never falls, with the default parameters; false for layers that mix elements.
+    pub fn monotonic(&self) -> bool {
+        self.monotonic
+    }
+    /// What kind of layer it is.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+    /// Where the derivative jumps, with the default parameters.
+    pub fn kinks(&self) -> Vec<f64> {
+        (self.double)(&[]).map(|layer| layer.kinks()).unwrap_or_default()
+    }
+    /// The layer with the default parameters; layers along an axis take the last one.
+    pub fn layer<A: Element>(&self) -> Box<dyn Layer<A>> {
+        self.build(&[]).unwrap_or_else(|_| Box::new(Identity::new()))
+    }
+    /// The layer with these arguments, the rest by default.
+    ///
+    /// # Errors
+    /// [`ActivationError::InvalidParameter`] for too many arguments, or such that make no sense.
+    pub fn build<A: Element>(&self, arguments: &[f64]) -> Result<Box<dyn Layer<A>>> {
+        let most = self.most.max(self.parameters.len());
+        if arguments.len() > most {
+            let reason = format!("takes at most {most} arguments, found {}", arguments.len());
+            return Err(ActivationError::InvalidParameter { layer: self.name.into(), reason });
+        }
+        A::build(self.single, self.double, arguments)
+    }
+}
+
+/// The argument at this place, or the default.
+fn argument(arguments: &[f64], place: usize, default: f64) -> f64 {
+    arguments.get(place).copied().unwrap_or(default)
+}
+
+macro_rules! pointwise_entries {
+    ($($make:ident $name:ident $kind:ident $function:ident $derivative:ident ($($param:ident = $default:expr),*) $formula:literal [$($alias:literal),*] ($lower:expr, $upper:expr) $monotonic:ident $method:ident;)*) => {
+        const POINTWISE: &[Entry] = &[$(Entry {
+            name: stringify!($function),
+            aliases: &[$($alias),*],
+            formula: $formula,
+            parameters: &[$((stringify!($param), $default)),*],
+            most: pointwise_entries!(@most $function),
+            range: ($lower, $upper),
+            monotonic: pointwise_entries!(@$monotonic),
+            family: Family::Pointwise,
+            single: |arguments| pointwise_entries!(@build $make $name $function f32 arguments $($default),*),
+            double: |arguments| pointwise_entries!(@build $make $name $function f64 arguments $($default),*),
+        }),*];
+    };
+    (@yes) => { true };
+    (@no) => { false };
+    (@most softplus) => { 2 };
+    (@most hard_sigmoid) => { 2 };
+    (@most $function:ident) => { 0 };
+    (@build unit $name:ident $function:ident $a:ident $arguments:ident) => {{
+        let _ = $arguments;
+        Ok(Box::new($name::<$a>::new()))
+    }};
+    (@build plain $name:ident $function:ident $a:ident $arguments:ident $one:expr) => {
+        Ok(Box::new($name::<$a>::new(argument($arguments, 0, $one))))
+    };
+    (@build plain $name:ident $function:ident $a:ident $arguments:ident $one:expr, $two:expr) => {
+        Ok(Box::new($name::<$a>::new(argument($arguments, 0, $one), argument($arguments, 1, $two))))
+    };
+    (@build checked $name:ident $function:ident $a:ident $arguments:ident $one:expr) => {
+        Ok(Box::new($name::<$a>::try_new(argument($arguments, 0, $one))?))
+    };
+    (@build checked $name:ident $function:ident $a:ident $arguments:ident $one:expr, $two:expr) => {
+        Ok(Box::new($name::<$a>::try_new(argument($arguments, 0, $one), argument($arguments, 1, $two))?))
+    };
+    (@build other GELU gelu $a:ident $arguments:ident) => {{
+        let _ = $arguments;
+        Ok(Box::new(GELU::<$a>::new()))
+    }};
+    (@build other GELU gelu_tanh $a:ident $arguments:ident) => {{
+        let _ = $arguments;
+        Ok(Box::new(GELU::<$a>::tanh()))
+    }};
+    (@build other GELU gelu_sigmoid $a:ident $arguments:ident) => {{
+        let _ = $arguments;
+        Ok(Box::new(GELU::<$a>::sigmoid()))
+    }};
+    (@build other Softplus softplus $a:ident $arguments:ident $one:expr) => {{
+        let layer = Softplus::<$a>::new(argument($arguments, 0, $one));
+        Ok(Box::new(match $arguments.get(1) {
+            Some(&threshold) => layer.threshold(threshold),
+            None => layer,
+        }))
+    }};
+    (@build other HardSigmoid hard_sigmoid $a:ident $arguments:ident) => {
+        match *$arguments {
+            [] => Ok(Box::new(HardSigmoid::<$a>::new())),
+            [alpha] => Ok(Box::new(HardSigmoid::<$a>::with(alpha, 0.5))),
+            [alpha, beta, ..] => Ok(Box::new(HardSigmoid::<$a>::with(alpha, beta))),
+        }
+    };
+}
+pointwise_table!(pointwise_entries);
+
+/// The other layers: name, formula, aliases, parameters, most arguments, range, family, and how they are built.
+macro_rules! other_entries {
+    ($($name:literal $formula:literal [$($alias:literal),*] ($($param:ident = $default:expr),*) $most:literal ($lower:expr, $upper:expr) $family:ident |$arguments:ident, $a:ident| $build:expr;)*) => {
+        const OTHERS: &[Entry] = &[$(Entry {
+            name: $name,
+            aliases: &[$($alias),*],
+            formula: $formula,
+            parameters: &[$((stringify!($param), $default)),*],
+            most: $most,
+            range: ($lower, $upper),
+            monotonic: false,
+            family: Family::$family,
+            single: |$arguments| {
+                type $a = f32;
+                Ok(Box::new($build))
+            },
+            double: |$arguments| {
+                type $a = f64;
+                Ok(Box::new($build))
+            },
+        }),*];
+    };
+}
+other_entries! {
+    "prelu" "x for x > 0, α x elsewhere, α learned" [] (alpha = 0.25) 0 (NEG, POS) Learned |a, A| PReLU::<A>::shared(argument(a, 0, 0.25));
+    "softmax" "e^(x_i) / Σ e^(x_j)" ["soft_arg_max"] () 8 (0.0, 1.0) Axis |a, A| along_axes::<rows::Softmax, A>("softmax", a)?;
+    "log_softmax" "x_i - ln Σ e^(x_j)" [] () 8 (NEG, 0.0) Axis |a, A| along_axes::<rows::LogSoftmax, A>("log_softmax", a)?;
+    "softmin" "e^(-x_i) / Σ e^(-x_j)" [] () 8 (0.0, 1.0) Axis |a, A| along_axes::<rows::Softmin, A>("softmin", a)?;
+}
+
+/// The layer along the axes that the arguments name; along the last one without arguments.
+fn along_axes<F: Default, A: Element>(layer: &str, arguments: &[f64]) -> Result<Along<F, A>> {
+    let axes = arguments.iter().map(|&axis| whole(layer, "axis", axis).map(ndarray::Axis)).collect::<Result<Vec<_>>>()?;
+    Ok(match *axes {
+        [] => Along::last_axis(),
+        [axis] => Along::new(axis),
+        _ => Along::over(&axes),
+    })
+}
+
+/// An argument that is a whole number.
+fn whole(layer: &str, what: &str, value: f64) -> Result<usize> {
+    if value >= 0.0 && value <= f64::from(u32::MAX) && value.fract() == 0.0 {
+        return Ok(value as usize);
+    }
+    Err(ActivationError::InvalidParameter { layer: layer.into(), reason: format!("the {what} should be a whole number, found {value}") })
+}
+
+/// All activations of the crate, the pointwise ones first.
+///
+/// ```
+/// use ndarray_activations::{Layer, catalog};
+/// let x = ndarray::array![[0.5, -1.0]].into_dyn();
+/// for entry in catalog() {
+///     let mut layer = entry.layer::<f64>();
+///     layer.forward(&x)?;
+/// }
+/// # Ok::<(), ndarray_activations::ActivationError>(())
+/// ```
+pub fn catalog() -> impl Iterator<Item = &'static Entry> {
+    POINTWISE.iter().chain(OTHERS)
+}

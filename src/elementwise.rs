@@ -134,6 +134,27 @@ pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, input: Option<ArrayViewD
     pass(&Order::of_either(input.as_ref(), &output), kernel.cost(), input, output, (), &|x, y, ()| kernel.run(level, x, y, Keep::Nothing));
 }
 
+/// The derivative alone, for those who keep what they need themselves.
+pub(crate) fn derivative<A: Element>(kernel: &dyn Kernel<A>, input: ArrayViewD<'_, A>, output: ArrayViewMutD<'_, A>) {
+    const BLOCK: usize = 4 * WORD;
+    let level = kernel::level();
+    pass(&Order::of(&input), kernel.cost(), Some(input), output, (), &|x, y, ()| {
+        let mut values = [A::zero(); BLOCK];
+        for (x, y) in x.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
+            let values = &mut values[..x.len()];
+            match kernel.kind() {
+                Kind::Smooth => kernel.run(level, Some(x), values, Keep::Derivative(y)),
+                Kind::TwoSlope { lower, upper } => {
+                    let mut bits = [0; BLOCK / WORD];
+                    kernel.run(level, Some(x), values, Keep::Bits(&mut bits));
+                    y.fill(A::one());
+                    kernel::choose(level, None, &bits, y, lower, upper);
+                }
+            }
+        }
+    });
+}
+
 pub(crate) fn forward<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
     let level = kernel::level();
     kept.record.start_either(input.as_ref(), &output, output.shape());

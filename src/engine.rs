@@ -3,17 +3,23 @@
 
 use std::cell::RefCell;
 
+use fearless_simd::Level;
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD};
 
 use crate::{
-    axis::{self, AlongKept, Call, RowKernel},
+    axis::{self, AlongKept, Call, CompiledRow, RowKernel},
     body::Resized,
     element::Element,
     elementwise::{self, Kept},
-    kernel::{Kernel, Kind},
+    error::Result,
+    kernel::{Compiled, Keep, Kernel, Kind},
+    layer::Layer,
     prelu::{self, PReLU},
     traverse::Order,
 };
+
+/// A layer from numbers.
+type Builder<A> = fn(&[f64]) -> Result<Box<dyn Layer<A>>>;
 
 #[allow(private_interfaces, reason = "the trait seals Element: only this crate calls it")]
 #[allow(missing_docs, reason = "hidden")]
@@ -21,7 +27,15 @@ use crate::{
 pub trait Engine: Sized {
     fn zeros_in(order: &Order, shape: &[usize]) -> ArrayD<Self>;
     fn zeros_like(input: &ArrayD<Self>, resized: Resized) -> ArrayD<Self>;
+    /// Builds the layer for this type.
+    fn build(single: Builder<f32>, double: Builder<f64>, arguments: &[f64]) -> Result<Box<dyn Layer<Self>>>
+    where
+        Self: Element;
+    fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: &mut [Self], keep: Keep<'_, Self>);
+    fn row_forward(formula: &dyn CompiledRow, level: Level, row: &mut [Self], keep: &mut [Self], zeros: bool);
+    fn row_backward(formula: &dyn CompiledRow, level: Level, gradient: &mut [Self], kept: &[Self]);
     fn elementwise_infer(kernel: &dyn Kernel<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn elementwise_derivative(kernel: &dyn Kernel<Self>, input: ArrayViewD<'_, Self>, output: ArrayViewMutD<'_, Self>);
     fn elementwise_forward(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn elementwise_backward(kept: &Kept<Self>, kind: Kind, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn along_infer(call: &Call<'_, Self>, axes: &[usize], input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
@@ -59,7 +73,7 @@ fn zeros_like<A: Element>(input: &ArrayD<A>, resized: Resized) -> ArrayD<A> {
 }
 
 macro_rules! engine {
-    ($($a:ty)*) => {$(
+    ($a:ident, ($single:pat, $double:pat, $chosen:ident), $run:ident $forward:ident $backward:ident) => {
         #[allow(private_interfaces, reason = "the trait seals Element: only this crate calls it")]
         impl Engine for $a {
             fn zeros_in(order: &Order, shape: &[usize]) -> ArrayD<Self> {
@@ -67,6 +81,21 @@ macro_rules! engine {
             }
             fn zeros_like(input: &ArrayD<Self>, resized: Resized) -> ArrayD<Self> {
                 zeros_like(input, resized)
+            }
+            fn build($single: Builder<f32>, $double: Builder<f64>, arguments: &[f64]) -> Result<Box<dyn Layer<Self>>> {
+                $chosen(arguments)
+            }
+            fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: &mut [Self], keep: Keep<'_, Self>) {
+                formula.$run(level, input, output, keep);
+            }
+            fn row_forward(formula: &dyn CompiledRow, level: Level, row: &mut [Self], keep: &mut [Self], zeros: bool) {
+                formula.$forward(level, row, keep, zeros);
+            }
+            fn row_backward(formula: &dyn CompiledRow, level: Level, gradient: &mut [Self], kept: &[Self]) {
+                formula.$backward(level, gradient, kept);
+            }
+            fn elementwise_derivative(kernel: &dyn Kernel<Self>, input: ArrayViewD<'_, Self>, output: ArrayViewMutD<'_, Self>) {
+                elementwise::derivative(kernel, input, output);
             }
             fn elementwise_infer(kernel: &dyn Kernel<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
                 elementwise::infer(kernel, input, output);
@@ -120,6 +149,7 @@ macro_rules! engine {
                 prelu::backward(layer, gradient, output);
             }
         }
-    )*};
+    };
 }
-engine!(f32 f64);
+engine!(f32, (single, _, single), run_single forward_single backward_single);
+engine!(f64, (_, double, double), run_double forward_double backward_double);

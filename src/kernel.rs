@@ -162,68 +162,84 @@ impl<P: Pointwise, A: Element> Kernel<A> for Own<P> {
     }
 }
 
+/// A formula compiled for both element types, in this crate: [`Kernel`] for any element leads here.
+pub(crate) trait Compiled {
+    fn run_single(&self, level: Level, input: Option<&[f32]>, output: &mut [f32], keep: Keep<'_, f32>);
+    fn run_double(&self, level: Level, input: Option<&[f64]>, output: &mut [f64], keep: Keep<'_, f64>);
+}
+
 /// Compiles a formula for both element types.
 macro_rules! kernels {
-    (smooth $formula:ty) => { kernels!(@ $formula, Pointwise, smooth f32 f64); };
-    (two_slope $formula:ty) => { kernels!(@ $formula, TwoSlope, two_slope f32 f64); };
-    (choice $formula:ty) => { kernels!(@choice $formula, f32 f64); };
-    (@choice $formula:ty, $($a:ident)*) => {
-        $(impl $crate::kernel::Kernel<$a> for $formula {
-            fn name(&self) -> &'static str {
-                $crate::kernel::Kernel::<$a>::name(self.chosen())
-            }
-            fn spec(&self) -> String {
-                $crate::kernel::Kernel::<$a>::spec(self.chosen())
-            }
-            fn kinks(&self) -> Vec<f64> {
-                $crate::kernel::Kernel::<$a>::kinks(self.chosen())
-            }
+    (smooth $formula:ty) => {
+        kernels!(@compiled $formula, run_smooth);
+        impl<A: $crate::element::Element> $crate::kernel::Kernel<A> for $formula {
+            kernels!(@facts Pointwise);
             fn kind(&self) -> $crate::kernel::Kind {
-                $crate::kernel::Kernel::<$a>::kind(self.chosen())
+                $crate::kernel::Kind::Smooth
             }
             fn cost(&self) -> $crate::pointwise::Cost {
-                $crate::kernel::Kernel::<$a>::cost(self.chosen())
+                $crate::pointwise::Pointwise::cost(self)
             }
-            fn run(&self, level: fearless_simd::Level, input: Option<&[$a]>, output: &mut [$a], keep: $crate::kernel::Keep<'_, $a>) {
-                $crate::kernel::Kernel::<$a>::run(self.chosen(), level, input, output, keep);
-            }
-        })*
+        }
     };
-    (@ $formula:ty, $trait:ident, $kind:ident $($a:ident)*) => {
-        $(impl $crate::kernel::Kernel<$a> for $formula {
+    (two_slope $formula:ty) => {
+        kernels!(@compiled $formula, run_two_slope);
+        impl<A: $crate::element::Element> $crate::kernel::Kernel<A> for $formula {
+            kernels!(@facts TwoSlope);
+            fn kind(&self) -> $crate::kernel::Kind {
+                let (lower, upper) = $crate::pointwise::TwoSlope::slopes(*self);
+                $crate::kernel::Kind::TwoSlope { lower, upper }
+            }
+            fn cost(&self) -> $crate::pointwise::Cost {
+                $crate::pointwise::Cost::Memory
+            }
+        }
+    };
+    // One of several formulas, chosen outside the loop.
+    (choice $formula:ty) => {
+        impl<A: $crate::element::Element> $crate::kernel::Kernel<A> for $formula {
             fn name(&self) -> &'static str {
-                $crate::pointwise::$trait::name(self)
+                self.chosen::<A>().name()
             }
             fn spec(&self) -> String {
-                $crate::pointwise::$trait::spec(self)
+                self.chosen::<A>().spec()
             }
             fn kinks(&self) -> Vec<f64> {
-                $crate::pointwise::$trait::kinks(self)
+                self.chosen::<A>().kinks()
             }
-            kernels!(@body $kind $a);
-        })*
-    };
-    (@body smooth $a:ident) => {
-        fn kind(&self) -> $crate::kernel::Kind {
-            $crate::kernel::Kind::Smooth
-        }
-        fn cost(&self) -> $crate::pointwise::Cost {
-            $crate::pointwise::Pointwise::cost(self)
-        }
-        fn run(&self, level: fearless_simd::Level, input: Option<&[$a]>, output: &mut [$a], keep: $crate::kernel::Keep<'_, $a>) {
-            $crate::kernel::run_smooth(*self, level, input, output, keep);
+            fn kind(&self) -> $crate::kernel::Kind {
+                self.chosen::<A>().kind()
+            }
+            fn cost(&self) -> $crate::pointwise::Cost {
+                self.chosen::<A>().cost()
+            }
+            fn run(&self, level: fearless_simd::Level, input: Option<&[A]>, output: &mut [A], keep: $crate::kernel::Keep<'_, A>) {
+                self.chosen::<A>().run(level, input, output, keep);
+            }
         }
     };
-    (@body two_slope $a:ident) => {
-        fn kind(&self) -> $crate::kernel::Kind {
-            let (lower, upper) = $crate::pointwise::TwoSlope::slopes(*self);
-            $crate::kernel::Kind::TwoSlope { lower, upper }
+    (@compiled $formula:ty, $run:ident) => {
+        impl $crate::kernel::Compiled for $formula {
+            fn run_single(&self, level: fearless_simd::Level, input: Option<&[f32]>, output: &mut [f32], keep: $crate::kernel::Keep<'_, f32>) {
+                $crate::kernel::$run(*self, level, input, output, keep);
+            }
+            fn run_double(&self, level: fearless_simd::Level, input: Option<&[f64]>, output: &mut [f64], keep: $crate::kernel::Keep<'_, f64>) {
+                $crate::kernel::$run(*self, level, input, output, keep);
+            }
         }
-        fn cost(&self) -> $crate::pointwise::Cost {
-            $crate::pointwise::Cost::Memory
+    };
+    (@facts $trait:ident) => {
+        fn name(&self) -> &'static str {
+            $crate::pointwise::$trait::name(self)
         }
-        fn run(&self, level: fearless_simd::Level, input: Option<&[$a]>, output: &mut [$a], keep: $crate::kernel::Keep<'_, $a>) {
-            $crate::kernel::run_two_slope(*self, level, input, output, keep);
+        fn spec(&self) -> String {
+            $crate::pointwise::$trait::spec(self)
+        }
+        fn kinks(&self) -> Vec<f64> {
+            $crate::pointwise::$trait::kinks(self)
+        }
+        fn run(&self, level: fearless_simd::Level, input: Option<&[A]>, output: &mut [A], keep: $crate::kernel::Keep<'_, A>) {
+            A::run_compiled(self, level, input, output, keep);
         }
     };
 }

@@ -2,12 +2,14 @@
 
 mod axis;
 mod body;
+mod by_name;
 mod catalog;
 mod element;
 mod elementwise;
 mod engine;
 mod error;
 pub mod formula;
+pub mod functional;
 mod kernel;
 mod layer;
 pub mod math;
@@ -17,10 +19,12 @@ mod real;
 mod traverse;
 
 pub use axis::{AllMasked, Along, Keeps, RowKernel, rows};
+pub use by_name::by_name;
 pub use catalog::*;
 pub use element::Element;
 pub use elementwise::Elementwise;
 pub use error::{ActivationError, Result};
+pub use functional::ActivationExt;
 pub use kernel::{Keep, Kernel, Kind, Own};
 pub use layer::{Layer, Param};
 pub use pointwise::{Cost, Pointwise, TwoSlope};

@@ -25,24 +25,43 @@ pub trait RowKernel<A>: Debug + Send + Sync {
     fn backward(&self, level: Level, gradient: &mut [A], kept: &[A]);
 }
 
-/// Compiles row formulas for both element types: each gives `name`, `KEEPS` and generic `forward` and `backward`.
+/// A row formula compiled for both element types, in this crate.
+pub(crate) trait CompiledRow {
+    fn forward_single(&self, level: Level, row: &mut [f32], keep: &mut [f32], zeros: bool);
+    fn forward_double(&self, level: Level, row: &mut [f64], keep: &mut [f64], zeros: bool);
+    fn backward_single(&self, level: Level, gradient: &mut [f32], kept: &[f32]);
+    fn backward_double(&self, level: Level, gradient: &mut [f64], kept: &[f64]);
+}
+
+/// Compiles row formulas for both element types: each gives `NAME`, `KEEPS` and generic `forward_at` and `backward_at`.
 macro_rules! row_kernels {
-    ($($formula:ty),* $(,)?) => { $(row_kernels!(@ $formula, f32 f64);)* };
-    (@ $formula:ty, $($a:ident)*) => {
-        $(impl $crate::axis::RowKernel<$a> for $formula {
+    ($($formula:ty),* $(,)?) => {$(
+        impl $crate::axis::kernel::CompiledRow for $formula {
+            row_kernels!(@compiled f32 forward_single backward_single);
+            row_kernels!(@compiled f64 forward_double backward_double);
+        }
+        impl<A: $crate::element::Element> $crate::axis::RowKernel<A> for $formula {
             fn name(&self) -> &'static str {
                 Self::NAME
             }
             fn keeps(&self) -> $crate::axis::Keeps {
                 Self::KEEPS
             }
-            fn forward(&self, level: fearless_simd::Level, row: &mut [$a], keep: &mut [$a], zeros: bool) {
-                $crate::kernel::at_level!(level, simd => Self::forward_at(simd, row, keep, zeros));
+            fn forward(&self, level: fearless_simd::Level, row: &mut [A], keep: &mut [A], zeros: bool) {
+                A::row_forward(self, level, row, keep, zeros);
             }
-            fn backward(&self, level: fearless_simd::Level, gradient: &mut [$a], kept: &[$a]) {
-                $crate::kernel::at_level!(level, simd => Self::backward_at(simd, gradient, kept));
+            fn backward(&self, level: fearless_simd::Level, gradient: &mut [A], kept: &[A]) {
+                A::row_backward(self, level, gradient, kept);
             }
-        })*
+        }
+    )*};
+    (@compiled $a:ident $forward:ident $backward:ident) => {
+        fn $forward(&self, level: fearless_simd::Level, row: &mut [$a], keep: &mut [$a], zeros: bool) {
+            $crate::kernel::at_level!(level, simd => Self::forward_at(simd, row, keep, zeros));
+        }
+        fn $backward(&self, level: fearless_simd::Level, gradient: &mut [$a], kept: &[$a]) {
+            $crate::kernel::at_level!(level, simd => Self::backward_at(simd, gradient, kept));
+        }
     };
 }
 pub(crate) use row_kernels;

@@ -16,6 +16,8 @@ fn rows() -> Vec<Row> {
     }
     const SCALE: f64 = 1.0507009873554804934193349852946;
     const ALPHA: f64 = 1.6732632423543772848170429916717;
+    const A7: f64 = 0.7_f32 as f64;
+    const A001: f64 = 0.01_f32 as f64;
     vec![
         row(Sigmoid::new, sigmoid, sigmoid_slope),
         row(Tanh::new, libm::tanh, tanh_slope),
@@ -27,6 +29,37 @@ fn rows() -> Vec<Row> {
         ),
         row(GELU::new, gelu, gelu_slope),
         row(GELU::tanh, |x| gated(x, tanh_argument(x)), |x| gated_slope(tanh_argument(x), tanh_argument_slope(x))),
+        row(|| CELU::new(0.7), |x| if x > 0.0 { x } else { A7 * libm::expm1(x / A7) }, |x| if x > 0.0 { 1.0 } else { libm::exp(x / A7) }),
+        row(|| ELU::new(0.7), |x| if x > 0.0 { x } else { A7 * libm::expm1(x) }, |x| if x > 0.0 { 1.0 } else { A7 * libm::exp(x) }),
+        row(SiLU::new, |x| gated(x, x), |x| gated_slope(x, x)),
+        row(|| Swish::new(0.7), |x| gated(x, A7 * x), |x| gated_slope(A7 * x, A7 * x)),
+        row(|| Swish::new(0.01), |x| gated(x, A001 * x), |x| gated_slope(A001 * x, A001 * x)),
+        row(Mish::new, mish, mish_slope),
+        row(|| Softplus::new(1.0), softplus, sigmoid),
+        row(|| Softplus::new(0.7), |x| softplus(A7 * x) / A7, |x| sigmoid(A7 * x)),
+        row(|| Softplus::new(10.0), |x| softplus(10.0 * x) / 10.0, |x| sigmoid(10.0 * x)),
+        row(LogSigmoid::new, |x| -softplus(-x), |x| sigmoid(-x)),
+        row(
+            Softsign::new,
+            |x| if x.is_infinite() { x.signum() } else { x / (1.0 + x.abs()) },
+            |x| 1.0 / (1.0 + x.abs()) / (1.0 + x.abs()),
+        ),
+        row(HardSigmoid::new, |x| if x.is_nan() { x } else { ((x + 3.0) / 6.0).clamp(0.0, 1.0) }, |x| if x.abs() < 3.0 || x.is_nan() { 1.0 / 6.0 } else { 0.0 }),
+        row(
+            HardSwish::new,
+            |x| if x <= -3.0 { -0.0 } else if x >= 3.0 { x } else { x * (x + 3.0) / 6.0 },
+            |x| if x <= -3.0 { 0.0 } else if x >= 3.0 { 1.0 } else { (x + 1.5) / 3.0 },
+        ),
+        row(TanhShrink::new, tanh_shrink, |x| libm::tanh(x) * libm::tanh(x)),
+        row(Exponential::new, libm::exp, libm::exp),
+        row(|| Squareplus::new(4.0), |x| squareplus(x, 4.0), |x| squareplus_slope(x, 4.0)),
+        row(
+            SparsePlus::new,
+            |x| if x <= -1.0 { 0.0 } else if x >= 1.0 { x } else { (x + 1.0) * (x + 1.0) / 4.0 },
+            |x| if x <= -1.0 { 0.0 } else if x >= 1.0 { 1.0 } else { (x + 1.0) / 2.0 },
+        ),
+        row(SparseSigmoid::new, |x| if x.is_nan() { x } else { (0.5 * x + 0.5).clamp(0.0, 1.0) }, |x| if x.abs() < 1.0 || x.is_nan() { 0.5 } else { 0.0 }),
+        row(ReLUSquared::new, |x| if x > 0.0 { x * x } else if x.is_nan() { x } else { 0.0 }, |x| if x > 0.0 { 2.0 * x } else if x.is_nan() { x } else { 0.0 }),
         row(GELU::sigmoid, |x| gated(x, 1.702 * x), |x| gated_slope(1.702 * x, 1.702 * x)),
     ]
 }

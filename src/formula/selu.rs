@@ -25,7 +25,8 @@ impl Pointwise for SELU {
         let negative = expm1_of_negative(Pair::exact(x.at_most(0.0)));
         let negative = negative.product(x.constant(SCALE_ALPHA.0, SCALE_ALPHA.1)).round();
         let positive = x.constant(SCALE.0, SCALE.1).times_rounded(x);
-        T::select(x.lt(0.0), negative, positive)
+        // The second word of the constant would make NaN of an infinity, and 0 of -0.
+        T::select(x.lt(0.0), negative, T::select(x.is(f64::INFINITY), x, positive)).copysign(x)
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {

@@ -125,11 +125,13 @@ impl<T: Real> Pair<T> {
         Reciprocal { of: self, approximate: self.hi.splat(1.0) / self.hi }
     }
 
-    /// The quotient with one number.
+    /// The quotient with one number, the remainder exact on every CPU: an argument for an exponential.
     #[inline(always)]
     #[must_use]
     pub fn over(self, divisor: T) -> Self {
-        Self::exact(divisor).reciprocal().times(self)
+        let quotient = self.hi / divisor;
+        let remainder = (-quotient).fused_mul_add(divisor, self.hi) + self.lo;
+        Self { hi: quotient, lo: remainder / divisor }
     }
 
     /// The quotient of two pairs, rounded: 0.5 units in the last place and a little.

@@ -1,0 +1,208 @@
+//! One logical input, one result: for every form, memory layout, length, instruction set and number of threads, to the bit.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
+
+mod common;
+
+use common::{Held, LAYOUTS, Layout, assert_same, input, layer, specs};
+use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray_activations::{Element, Layer, testing};
+
+/// Whether special values may stand in the input: not where a NaN would spoil whole rows and hide everything else.
+fn special(spec: &str) -> bool {
+    !spec.contains("soft") || spec.contains("softplus") || spec.contains("softsign") || spec.contains("soft_shrink")
+}
+
+struct Results<A> {
+    forward: ArrayD<A>,
+    infer: ArrayD<A>,
+    backward: ArrayD<A>,
+    /// The gradients of the parameters.
+    params: Vec<ArrayD<A>>,
+}
+
+fn run<A: Element>(spec: &str, x: &ArrayD<A>, seed: u64) -> Results<A> {
+    let mut layer: Box<dyn Layer<A>> = layer(spec);
+    let infer = layer.infer(x).unwrap();
+    let forward = layer.forward(x).unwrap();
+    let g = input(forward.shape(), false, seed);
+    let backward = layer.backward(&g).unwrap();
+    Results { forward, infer, backward, params: layer.params().iter().map(|p| p.grad.clone()).collect() }
+}
+
+fn every_layout<A: Element>() {
+    for spec in specs() {
+        let x: ArrayD<A> = input(&[5, 6, 34], special(&spec), 3);
+        let expected = run(&spec, &x, 4);
+        let g = input::<A>(expected.forward.shape(), false, 4);
+        let changes_shape = expected.forward.shape() != x.shape();
+        for (i, layout) in LAYOUTS.into_iter().enumerate() {
+            for other in [layout, LAYOUTS[(i + 1) % LAYOUTS.len()]] {
+                let what = format!("{spec}, {layout:?} and {other:?}, {}", std::any::type_name::<A>());
+                let held = Held::new(&x, layout);
+                let mut layer: Box<dyn Layer<A>> = layer(&spec);
+                let mut out = Held::new(&ArrayD::zeros(expected.forward.raw_dim()), other);
+                layer.infer_into(held.view(), out.view_mut()).unwrap();
+                assert_same(out.view(), expected.infer.view(), &format!("infer_into, {what}"));
+                layer.forward_into(held.view(), out.view_mut()).unwrap();
+                assert_same(out.view(), expected.forward.view(), &format!("forward_into, {what}"));
+                let gradient = Held::new(&g, other);
+                let mut result = Held::new(&ArrayD::zeros(x.raw_dim()), layout);
+                layer.backward_into(gradient.view(), result.view_mut()).unwrap();
+                assert_same(result.view(), expected.backward.view(), &format!("backward_into, {what}"));
+                let mut result = Held::new(&ArrayD::zeros(x.raw_dim()), other);
+                layer.backward_into(gradient.view(), result.view_mut()).unwrap();
+                assert_same(result.view(), expected.backward.view(), &format!("backward_into elsewhere, {what}"));
+                if changes_shape {
+                    continue;
+                }
+                let mut values = Held::new(&x, layout);
+                layer.infer_inplace(values.view_mut()).unwrap();
+                assert_same(values.view(), expected.infer.view(), &format!("infer_inplace, {what}"));
+                let mut layer: Box<dyn Layer<A>> = common::layer(&spec);
+                let mut values = Held::new(&x, layout);
+                layer.forward_inplace(values.view_mut()).unwrap();
+                assert_same(values.view(), expected.forward.view(), &format!("forward_inplace, {what}"));
+                let mut gradient = Held::new(&g, other);
+                layer.backward_inplace(gradient.view_mut()).unwrap();
+                assert_same(gradient.view(), expected.backward.view(), &format!("backward_inplace, {what}"));
+            }
+        }
+        // New arrays from owned arrays of other orders: the same numbers, in the order of the input.
+        for layout in [Layout::F, Layout::Permuted] {
+            let held = Held::new(&x, layout);
+            let owned = held.view().to_owned();
+            let mut layer: Box<dyn Layer<A>> = layer(&spec);
+            let y = layer.forward(&owned).unwrap();
+            assert_same(y.view(), expected.forward.view(), &format!("forward, {spec}, {layout:?}"));
+            if !changes_shape {
+                assert_eq!(y.strides(), owned.strides(), "the order of the output, {spec}, {layout:?}");
+            }
+            let back = layer.backward(&g).unwrap();
+            assert_same(back.view(), expected.backward.view(), &format!("backward, {spec}, {layout:?}"));
+            assert_eq!(back.strides(), owned.strides(), "the order of the gradient, {spec}, {layout:?}");
+        }
+    }
+}
+
+#[test]
+fn every_layout_f32() {
+    every_layout::<f32>();
+}
+
+#[test]
+fn every_layout_f64() {
+    every_layout::<f64>();
+}
+
+/// Elementwise layers: the result for an element does not depend on where it stands, so every length agrees with a long array, at every instruction set.
+#[test]
+fn every_length_and_level() {
+    fn check<A: Element>(name: &str) {
+        for entry in ndarray_activations::catalog().filter(|entry| entry.family() == ndarray_activations::Family::Pointwise) {
+            let long: ArrayD<A> = input(&[96], true, 5);
+            let expected = run(entry.name(), &long, 6);
+            let gradients: ArrayD<A> = input(&[96], false, 6);
+            for length in 0..=70 {
+                for start in [0, 1, 3, 26] {
+                    let x = long.slice_axis(Axis(0), (start..start + length).into()).to_owned();
+                    let g = gradients.slice_axis(Axis(0), (start..start + length).into()).to_owned();
+                    let mut layer = entry.layer::<A>();
+                    let what = format!("{} of length {length} from {start}, {name}", entry.name());
+                    let y = layer.forward(&x).unwrap();
+                    assert_same(y.view(), expected.forward.slice_axis(Axis(0), (start..start + length).into()), &what);
+                    let back = layer.backward(&g).unwrap();
+                    assert_same(back.view(), expected.backward.slice_axis(Axis(0), (start..start + length).into()), &what);
+                    let mut values = x.clone();
+                    layer.forward_inplace(values.view_mut()).unwrap();
+                    assert_same(values.view(), y.view(), &what);
+                    let mut values = g.clone();
+                    layer.backward_inplace(values.view_mut()).unwrap();
+                    assert_same(values.view(), back.view(), &what);
+                }
+            }
+        }
+    }
+    testing::each_level(|name| {
+        check::<f32>(name);
+        check::<f64>(name);
+    });
+}
+
+/// All layers at every instruction set: close to one another, and layouts bitwise equal within one level.
+#[test]
+fn every_level() {
+    for spec in specs() {
+        let x: ArrayD<f64> = input(&[4, 3, 34], false, 7);
+        let expected = run(&spec, &x, 8);
+        testing::each_level(|name| {
+            let found = run(&spec, &x, 8);
+            for (a, b) in [(&found.forward, &expected.forward), (&found.infer, &expected.infer), (&found.backward, &expected.backward)] {
+                // The gradients of a softmax are differences: they agree to the digits of the largest.
+                let largest = b.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+                for (&a, &b) in a.iter().zip(b) {
+                    assert!(a == b || (a - b).abs() <= 1e-14 * (a.abs() + b.abs() + largest), "{spec} at {name}: {a:e} and {b:e}");
+                }
+            }
+            let reversed = Held::new(&x, Layout::Reversed);
+            let mut out = ArrayD::zeros(expected.infer.raw_dim());
+            layer::<f64>(&spec).infer_into(reversed.view(), out.view_mut()).unwrap();
+            assert_same(out.view(), found.infer.view(), &format!("{spec} at {name}, reversed"));
+        });
+    }
+}
+
+#[cfg(feature = "rayon")]
+#[test]
+fn one_thread_and_several() {
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let (one, three) = (pool(1), pool(3));
+    for spec in specs() {
+        // Above the size from which the cheapest functions go over several threads; a length that no part divides.
+        let x: ArrayD<f32> = input(&[3, 5, 70_001], special(&spec), 9);
+        let expected = one.install(|| run(&spec, &x, 10));
+        let found = three.install(|| run(&spec, &x, 10));
+        assert_same(found.forward.view(), expected.forward.view(), &spec);
+        assert_same(found.infer.view(), expected.infer.view(), &spec);
+        assert_same(found.backward.view(), expected.backward.view(), &spec);
+        for (found, expected) in found.params.iter().zip(&expected.params) {
+            assert_same(found.view(), expected.view(), &spec);
+        }
+    }
+}
+
+#[test]
+fn broadcast_input() {
+    for spec in specs() {
+        let row: ArrayD<f64> = input(&[1, 7, 34], false, 11);
+        let wide = row.broadcast(IxDyn(&[5, 7, 34])).unwrap();
+        let expected = run(&spec, &wide.to_owned(), 12);
+        let mut layer: Box<dyn Layer<f64>> = layer(&spec);
+        let mut out = ArrayD::zeros(expected.forward.raw_dim());
+        layer.infer_into(wide.view(), out.view_mut()).unwrap();
+        assert_same(out.view(), expected.infer.view(), &spec);
+        layer.forward_into(wide.view(), out.view_mut()).unwrap();
+        assert_same(out.view(), expected.forward.view(), &spec);
+        let back = layer.backward(&input(out.shape(), false, 12)).unwrap();
+        assert_same(back.view(), expected.backward.view(), &spec);
+    }
+}
+
+#[test]
+fn empty_and_zero_dimensional() {
+    for entry in ndarray_activations::catalog() {
+        let mut layer = entry.layer::<f32>();
+        for shape in [vec![0], vec![3, 0, 2], vec![0, 4]] {
+            let x = ArrayD::zeros(shape.clone());
+            let y = layer.forward(&x).unwrap();
+            assert!(y.is_empty(), "{}", entry.name());
+            assert_eq!(layer.backward(&y).unwrap().shape(), &shape[..], "{}", entry.name());
+            assert!(layer.infer(&x).unwrap().is_empty());
+        }
+        if entry.family() != ndarray_activations::Family::Reducing {
+            let x = ArrayD::from_elem(IxDyn(&[]), 0.75);
+            let y = layer.forward(&x).unwrap();
+            assert_eq!(y.ndim(), 0, "{}", entry.name());
+            assert_eq!(layer.backward(&y).unwrap().ndim(), 0, "{}", entry.name());
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! Layers that mix the elements along one or several axes.
 
+mod hardmax;
 mod kernel;
 mod layer;
 mod softmax;
+mod sparsemax;
 
 pub(crate) use kernel::CompiledRow;
 pub use kernel::{Keeps, RowKernel};
@@ -11,5 +13,9 @@ pub(crate) use layer::{AlongKept, Call, backward, forward, infer};
 
 /// The formulas behind the layers along an axis; the layers have the same names at the crate's root.
 pub mod rows {
-    pub use super::softmax::{LogSoftmax, Softmax, Softmin};
+    pub use super::{
+        hardmax::Hardmax,
+        softmax::{LogSoftmax, Softmax, Softmin},
+        sparsemax::Sparsemax,
+    };
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Zip};
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, IxDyn, Zip};
 
 use crate::{
     axis::{Keeps, RowKernel},
@@ -53,7 +53,7 @@ pub(crate) struct AlongKept<A> {
 
 impl<A: Element> Default for AlongKept<A> {
     fn default() -> Self {
-        Self { record: Record::default(), values: ArrayD::zeros(vec![0]) }
+        Self { record: Record::default(), values: ArrayD::zeros(IxDyn(&[0])) }
     }
 }
 
@@ -105,12 +105,9 @@ impl<F: RowKernel<A>, A: Element> Along<F, A> {
             }
         })?;
         match &self.mask {
-            Some(mask) if mask.broadcast(shape).is_none() => Err(ActivationError::NotBroadcastable {
-                layer: layer(),
-                what: "mask".into(),
-                parameter: mask.shape().to_vec(),
-                input: shape.to_vec(),
-            }),
+            Some(mask) if mask.broadcast(shape).is_none() => {
+                Err(ActivationError::NotBroadcastable { layer: layer(), what: "mask".into(), parameter: mask.shape().to_vec(), input: shape.to_vec() })
+            }
             _ => Ok(()),
         }
     }

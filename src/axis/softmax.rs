@@ -7,12 +7,12 @@ use crate::{
     element::Element,
     kernel::{load, store_part},
     math::{Pair, exp_of_negative, log1p_pair},
-    real::{Lanes, Real},
+    real::{LaneMask, Lanes, Real},
 };
 
-/// The softmax along a row, y_i = e^(x_i) / Σ_j e^(x_j).
+/// The softmax along a row, `y_i = e^(x_i) / Σ_j e^(x_j)`.
 ///
-/// The gradient is y ⊙ (g - Σ_j g_j y_j). The maximum is subtracted first, in two words, so that the error does not grow with the spread of the logits, and
+/// The gradient is `y ⊙ (g - Σ_j g_j y_j)`. The maximum is subtracted first, in two words, so that the error does not grow with the spread of the logits, and
 /// the sums are compensated, so that it does not grow with the length. Reductions run in a fixed order: sixteen partial sums by index modulo 16, joined as a
 /// tree, whatever the vector width and the layout.
 ///
@@ -21,14 +21,14 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Softmax;
 
-/// The logarithm of the softmax along a row, y_i = x_i - max - ln Σ_j e^(x_j - max).
+/// The logarithm of the softmax along a row, `y_i = x_i - max - ln Σ_j e^(x_j - max)`.
 ///
-/// The gradient is g - softmax(x) Σ_j g_j. The largest element is exact too: ln(1 + t) with the small t of all others. Conventions as in [`Softmax`].
+/// The gradient is `g - softmax(x) Σ_j g_j`. The largest element is exact too: ln(1 + t) with the small t of all others. Conventions as in [`Softmax`].
 /// Max error: 2 ULP for any row length up to 2^24.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LogSoftmax;
 
-/// The softmin along a row, y_i = e^(-x_i) / Σ_j e^(-x_j): the softmax of -x.
+/// The softmin along a row, `y_i = e^(-x_i) / Σ_j e^(-x_j)`: the softmax of -x.
 ///
 /// Conventions and errors as in [`Softmax`], with the signs of the infinities exchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -37,13 +37,13 @@ pub struct Softmin;
 row_kernels!(Softmax, LogSoftmax, Softmin);
 
 /// How many partial sums a reduction has, whatever the vector width.
-const PARTS: usize = 16;
+pub(super) const PARTS: usize = 16;
 /// The most vectors that makes.
-const VECTORS: usize = 8;
+pub(super) const VECTORS: usize = 8;
 
 /// Replaces the row piece by piece: full pieces of [`PARTS`] elements, and a last one with `padding` behind the end.
 #[inline(always)]
-fn pieces<A: Element>(row: &mut [A], padding: A, mut body: impl FnMut(&mut [A])) {
+pub(super) fn pieces<A: Element>(row: &mut [A], padding: A, mut body: impl FnMut(&mut [A])) {
     let mut chunks = row.chunks_exact_mut(PARTS);
     for chunk in &mut chunks {
         body(chunk);
@@ -58,7 +58,7 @@ fn pieces<A: Element>(row: &mut [A], padding: A, mut body: impl FnMut(&mut [A]))
 }
 
 /// Sixteen compensated sums.
-struct Sums<S: Simd, A: Element> {
+pub(super) struct Sums<S: Simd, A: Element> {
     sum: [Lanes<S, A>; VECTORS],
     /// What the sums are too large by.
     excess: [Lanes<S, A>; VECTORS],
@@ -66,13 +66,13 @@ struct Sums<S: Simd, A: Element> {
 
 impl<S: Simd, A: Element> Sums<S, A> {
     #[inline(always)]
-    fn new(zero: Lanes<S, A>) -> Self {
+    pub(super) fn new(zero: Lanes<S, A>) -> Self {
         Self { sum: [zero; VECTORS], excess: [zero; VECTORS] }
     }
 
     /// Kahan's step.
     #[inline(always)]
-    fn add(&mut self, vector: usize, term: Lanes<S, A>) {
+    pub(super) fn add(&mut self, vector: usize, term: Lanes<S, A>) {
         let corrected = term - self.excess[vector];
         let sum = self.sum[vector] + corrected;
         self.excess[vector] = (sum - self.sum[vector]) - corrected;
@@ -81,7 +81,7 @@ impl<S: Simd, A: Element> Sums<S, A> {
 
     /// The total, in two words.
     #[inline(always)]
-    fn total(self) -> (A, A) {
+    pub(super) fn total(self) -> (A, A) {
         let n = A::Native::<S>::LEN;
         let (mut hi, mut lo) = ([A::zero(); PARTS], [A::zero(); PARTS]);
         for vector in 0..PARTS / n {
@@ -104,13 +104,13 @@ impl<S: Simd, A: Element> Sums<S, A> {
 }
 
 #[inline(always)]
-fn splat<S: Simd, A: Element>(simd: S, value: A) -> Lanes<S, A> {
+pub(super) fn splat<S: Simd, A: Element>(simd: S, value: A) -> Lanes<S, A> {
     Lanes(A::Native::<S>::splat(simd, value))
 }
 
 /// The largest element; -infinity for none, NaN not counted.
 #[inline(always)]
-fn maximum<S: Simd, A: Element>(simd: S, row: &mut [A], sign: f64) -> A {
+pub(super) fn maximum<S: Simd, A: Element>(simd: S, row: &mut [A], sign: f64) -> A {
     let n = A::Native::<S>::LEN;
     let mut best = [splat(simd, A::neg_infinity()); VECTORS];
     pieces(
@@ -137,7 +137,7 @@ fn maximum<S: Simd, A: Element>(simd: S, row: &mut [A], sign: f64) -> A {
 
 /// x - max in two words: 0 for the largest even where it is infinite.
 #[inline(always)]
-fn shifted<S: Simd, A: Element>(x: Lanes<S, A>, max: Lanes<S, A>) -> (Pair<Lanes<S, A>>, <Lanes<S, A> as Real>::Mask) {
+fn shifted<S: Simd, A: Element>(x: Lanes<S, A>, max: Lanes<S, A>) -> (Pair<Lanes<S, A>>, LaneMask<S, A>) {
     let top = x.is(max);
     let zero = x.splat(0.0);
     (Pair::select(top, Pair::exact(zero), Pair::sum(x, -max)), top)
@@ -230,27 +230,37 @@ fn softmax_gradient<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A]
     let n = A::Native::<S>::LEN;
     let zero = splat(simd, A::zero());
     let mut sums = Sums::new(zero);
-    with_kept(gradient, kept, |g, y| {
-        for vector in 0..PARTS / n {
-            let range = vector * n..(vector + 1) * n;
-            let (g, y) = (load(simd, &g[range.clone()]), load(simd, &y[range]));
-            sums.add(vector, Lanes::select(y.is(0.0), zero, g * y));
-        }
-    });
+    with_kept(
+        gradient,
+        kept,
+        #[inline(always)]
+        |g, y| {
+            for vector in 0..PARTS / n {
+                let range = vector * n..(vector + 1) * n;
+                let (g, y) = (load(simd, &g[range.clone()]), load(simd, &y[range]));
+                sums.add(vector, Lanes::select(y.is(0.0), zero, g * y));
+            }
+        },
+    );
     let (hi, lo) = sums.total();
     let mean = splat(simd, hi + lo);
-    with_kept(gradient, kept, |g, y| {
-        for vector in 0..PARTS / n {
-            let range = vector * n..(vector + 1) * n;
-            let (part, y) = (load(simd, &g[range.clone()]), load(simd, &y[range.clone()]));
-            Lanes::select(y.is(0.0), zero, (part - mean) * y * sign).0.store_slice(&mut g[range]);
-        }
-    });
+    with_kept(
+        gradient,
+        kept,
+        #[inline(always)]
+        |g, y| {
+            for vector in 0..PARTS / n {
+                let range = vector * n..(vector + 1) * n;
+                let (part, y) = (load(simd, &g[range.clone()]), load(simd, &y[range.clone()]));
+                Lanes::select(y.is(0.0), zero, (part - mean) * y * sign).0.store_slice(&mut g[range]);
+            }
+        },
+    );
 }
 
 /// Pieces of a gradient with what was kept for them; zeros behind the end.
 #[inline(always)]
-fn with_kept<A: Element>(gradient: &mut [A], kept: &[A], mut body: impl FnMut(&mut [A], &[A])) {
+pub(super) fn with_kept<A: Element>(gradient: &mut [A], kept: &[A], mut body: impl FnMut(&mut [A], &[A])) {
     let mut start = 0;
     pieces(
         gradient,
@@ -271,7 +281,7 @@ fn with_kept<A: Element>(gradient: &mut [A], kept: &[A], mut body: impl FnMut(&m
 }
 
 impl Softmax {
-    const NAME: &'static str = "softmax";
+    pub(crate) const NAME: &'static str = "softmax";
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
@@ -285,7 +295,7 @@ impl Softmax {
 }
 
 impl Softmin {
-    const NAME: &'static str = "softmin";
+    pub(crate) const NAME: &'static str = "softmin";
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
@@ -299,7 +309,7 @@ impl Softmin {
 }
 
 impl LogSoftmax {
-    const NAME: &'static str = "log_softmax";
+    pub(crate) const NAME: &'static str = "log_softmax";
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
@@ -346,22 +356,32 @@ impl LogSoftmax {
         let zero = splat(simd, A::zero());
         let mut sums = Sums::new(zero);
         // A masked element is kept as -0: its gradient counts for nothing.
-        with_kept(gradient, kept, |g, y| {
-            for vector in 0..PARTS / n {
-                let range = vector * n..(vector + 1) * n;
-                let (g, y) = (load(simd, &g[range.clone()]), load(simd, &y[range]));
-                sums.add(vector, Lanes::select(zero.splat(1.0).copysign(y).lt(0.0), zero, g));
-            }
-        });
+        with_kept(
+            gradient,
+            kept,
+            #[inline(always)]
+            |g, y| {
+                for vector in 0..PARTS / n {
+                    let range = vector * n..(vector + 1) * n;
+                    let (g, y) = (load(simd, &g[range.clone()]), load(simd, &y[range]));
+                    sums.add(vector, Lanes::select(zero.splat(1.0).copysign(y).lt(0.0), zero, g));
+                }
+            },
+        );
         let (hi, lo) = sums.total();
         let total = Pair::new(splat(simd, hi), splat(simd, lo));
-        with_kept(gradient, kept, |g, y| {
-            for vector in 0..PARTS / n {
-                let range = vector * n..(vector + 1) * n;
-                let (part, y) = (load(simd, &g[range.clone()]), load(simd, &y[range.clone()]));
-                let whole = part - total.times_rounded(y);
-                Lanes::select(zero.splat(1.0).copysign(y).lt(0.0), zero, whole).0.store_slice(&mut g[range]);
-            }
-        });
+        with_kept(
+            gradient,
+            kept,
+            #[inline(always)]
+            |g, y| {
+                for vector in 0..PARTS / n {
+                    let range = vector * n..(vector + 1) * n;
+                    let (part, y) = (load(simd, &g[range.clone()]), load(simd, &y[range.clone()]));
+                    let whole = part - total.times_rounded(y);
+                    Lanes::select(zero.splat(1.0).copysign(y).lt(0.0), zero, whole).0.store_slice(&mut g[range]);
+                }
+            },
+        );
     }
 }

@@ -1,0 +1,45 @@
+//! One for the largest element.
+
+use fearless_simd::Simd;
+
+use super::{Keeps, kernel::row_kernels, softmax::maximum};
+use crate::element::Element;
+
+/// The hardmax along a row, `y_i = 1` for the first of the largest elements and 0 for all others: the limit of the softmax of βx for β → ∞, with ties broken.
+///
+/// The gradient is 0, whatever comes from above. Nothing is kept. Ties go to the first element, as in ONNX' `Hardmax` and `numpy.argmax`; so a row that is
+/// all -∞ gives 1 at its first element. A NaN makes its row NaN. Exact.
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_activations::{Hardmax, Layer};
+///
+/// let y = Hardmax::last_axis().infer(&array![[1.0, 3.0, 2.0], [5.0, 5.0, 4.0]].into_dyn())?;
+/// assert_eq!(y, array![[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]].into_dyn());
+/// # Ok::<(), ndarray_activations::ActivationError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Hardmax;
+
+row_kernels!(Hardmax);
+
+impl Hardmax {
+    pub(crate) const NAME: &'static str = "hardmax";
+    const KEEPS: Keeps = Keeps::Nothing;
+
+    #[inline(always)]
+    fn forward_at<S: Simd, A: Element>(simd: S, row: &mut [A], _keep: &mut [A], _zeros: bool) {
+        let nan = row.iter().fold(false, |nan, x| nan | x.is_nan());
+        let max = maximum(simd, row, 1.0);
+        let winner = row.iter().position(|&x| x == max);
+        row.fill(if nan { A::nan() } else { A::zero() });
+        if let Some(y) = winner.filter(|_| !nan).and_then(|winner| row.get_mut(winner)) {
+            *y = A::one();
+        }
+    }
+
+    #[inline(always)]
+    fn backward_at<S: Simd, A: Element>(_simd: S, gradient: &mut [A], _kept: &[A]) {
+        gradient.fill(A::zero());
+    }
+}

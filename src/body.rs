@@ -26,7 +26,7 @@ impl Record {
         self.valid = false;
         copy(&mut self.input_shape, input.shape());
         copy(&mut self.output_shape, output_shape);
-        self.order.set(input);
+        self.order = Order::of(input);
     }
 
     /// [`start`](Self::start) with the input, or with the values worked on in place.
@@ -45,6 +45,11 @@ impl Record {
     pub(crate) fn input_shape(&self) -> &[usize] {
         &self.input_shape
     }
+
+    /// The shape that `backward` answers with, where it can.
+    pub(crate) fn remembered_shape(&self) -> Option<&[usize]> {
+        self.valid.then_some(&self.input_shape)
+    }
 }
 
 fn copy(to: &mut Vec<usize>, from: &[usize]) {
@@ -54,6 +59,18 @@ fn copy(to: &mut Vec<usize>, from: &[usize]) {
 
 /// The one axis along which a layer's output has another length than its input, and that length.
 pub(crate) type Resized = Option<(usize, usize)>;
+
+/// [`Resized`] for a layer that makes one element out of so many `parts` along one axis, the last one for `None`.
+pub(crate) fn divided(layer: &str, axis: Option<usize>, input: &[usize], parts: usize) -> Result<Resized> {
+    let axis = axis.unwrap_or(input.len().saturating_sub(1));
+    let Some(&length) = input.get(axis) else {
+        return Err(ActivationError::AxisOutOfRange { layer: layer.into(), axis, ndim: input.len() });
+    };
+    if !length.is_multiple_of(parts) {
+        return Err(ActivationError::NotDivisible { layer: layer.into(), axis, length, parts });
+    }
+    Ok(Some((axis, length / parts)))
+}
 
 /// A layer's three verbs, for arrays that have been checked; without an input they work in place.
 pub(crate) trait Body<A: Element>: Layer<A> {
@@ -169,11 +186,7 @@ pub(crate) fn backward_inplace<A: Element>(layer: &mut impl Body<A>, gradient: A
     check_gradient(layer, gradient.shape())?;
     let record = layer.record();
     if record.input_shape != record.output_shape {
-        return Err(ActivationError::ShapeChanges {
-            layer: layer.name().into(),
-            input: record.input_shape.clone(),
-            output: record.output_shape.clone(),
-        });
+        return Err(ActivationError::ShapeChanges { layer: layer.name().into(), input: record.input_shape.clone(), output: record.output_shape.clone() });
     }
     layer.run_backward(None, gradient);
     Ok(())
@@ -211,6 +224,9 @@ macro_rules! layer_methods {
         }
         fn output_shape(&self, input_shape: &[usize]) -> $crate::error::Result<Vec<usize>> {
             $crate::body::output_shape(self, input_shape)
+        }
+        fn input_shape(&self) -> Option<&[usize]> {
+            $crate::body::Body::record(self).remembered_shape()
         }
     };
 }

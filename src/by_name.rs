@@ -28,6 +28,12 @@ const LONGEST: usize = 256;
 /// [`UnknownActivation`](ActivationError::UnknownActivation) with the known names, and the nearest one if there is a near one;
 /// [`InvalidParameter`](ActivationError::InvalidParameter) for arguments that are no numbers, too many, or make no sense.
 pub fn by_name<A: Element>(text: &str) -> Result<Box<dyn Layer<A>>> {
+    let (entry, arguments) = find(text)?;
+    entry.build(&arguments)
+}
+
+/// The entry of the catalogue, and the arguments.
+pub(crate) fn find(text: &str) -> Result<(&'static Entry, Vec<f64>)> {
     if text.len() > LONGEST {
         return Err(unknown(&format!("{}…", text.chars().take(40).collect::<String>()), None));
     }
@@ -44,7 +50,7 @@ pub fn by_name<A: Element>(text: &str) -> Result<Box<dyn Layer<A>>> {
     };
     let wanted = plain(name);
     match catalog().find(|entry| names(entry).any(|known| plain(known) == wanted)) {
-        Some(entry) => entry.build(&arguments),
+        Some(entry) => Ok((entry, arguments)),
         None => Err(unknown(name.trim(), nearest(&wanted))),
     }
 }

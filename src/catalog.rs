@@ -2,24 +2,28 @@
 //!
 //! A new pointwise activation is one file in `formula/` and one row of `pointwise_table`.
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis};
 
 use crate::{
+    alpha_dropout::AlphaDropout,
     axis::{AllMasked, Along, rows},
     element::Element,
     elementwise::Elementwise,
-    error::{ActivationError, Result},
+    error::{ActivationError, Result, or_panic},
     formula::{self, GeluErf, GeluForm, GeluSigmoid, GeluTanh},
+    gated::{Bilinear, GEGLU, GLU, ReGLU, SwiGLU},
     kernel::{Kernel, kernels},
     layer::Layer,
+    maxout::Maxout,
     prelu::PReLU,
+    rrelu::RReLU,
 };
 
 /// Calls `$do!` with all pointwise activations, a row each:
 ///
 /// `constructor Type kind function derivative_function (parameter = default, …) "formula" [aliases] (lower bound, upper bound) monotonic method;`
 ///
-/// - constructor: `unit` without parameters, `plain`, `checked` (with a `try_new`), `other` (written by hand below; `Type::of_arguments` builds it)
+/// - constructor: `unit` without parameters, `plain`, `checked` (with a `try_new`), `other` (written by hand below; its `FromArguments` builds it)
 /// - kind: of kernel; `choice` is one of several, `again` a further form of a type that has its row already
 /// - monotonic: `yes` or `no`, with the default parameters; the bounds too
 /// - method: `method` where the extension trait has one, `hidden` where `ndarray` has a method of that name, or it would make no sense
@@ -66,11 +70,20 @@ pub(crate) use pointwise_table;
 const NEG: f64 = f64::NEG_INFINITY;
 const POS: f64 = f64::INFINITY;
 
+/// A layer of a known type from its catalogue name and arguments, those left out by default.
+pub(crate) trait FromArguments: Sized {
+    /// The catalogue names that are of this type.
+    #[cfg_attr(not(feature = "serde"), allow(dead_code, reason = "read where a layer comes back from a file"))]
+    const NAMES: &'static [&'static str];
+    /// The arguments are not too many.
+    fn from_arguments(name: &str, arguments: &[f64]) -> Result<Self>;
+}
+
 /// Type aliases, constructors and kernels.
 macro_rules! types {
     ($($make:ident $name:ident $kind:ident $function:ident $derivative:ident ($($param:ident = $default:expr),*) $formula:literal $aliases:tt $range:tt $monotonic:ident $method:ident;)*) => {$(
         types!(@alias $kind $name $formula);
-        types!(@$make $name ($($param = $default),*));
+        types!(@$make $name $function ($($param = $default),*));
     )*};
     (@alias again $name:ident $formula:literal) => {};
     (@alias $kind:ident $name:ident $formula:literal) => {
@@ -78,7 +91,13 @@ macro_rules! types {
         pub type $name<A = f32> = Elementwise<formula::$name, A>;
         kernels!($kind formula::$name);
     };
-    (@unit $name:ident ()) => {
+    (@unit $name:ident $function:ident ()) => {
+        impl<A: Element> FromArguments for $name<A> {
+            const NAMES: &'static [&'static str] = &[stringify!($function)];
+            fn from_arguments(_name: &str, _arguments: &[f64]) -> Result<Self> {
+                Ok(Self::new())
+            }
+        }
         impl<A: Element> Elementwise<formula::$name, A> {
             /// The layer; it has no parameters.
             pub fn new() -> Self {
@@ -91,7 +110,15 @@ macro_rules! types {
             }
         }
     };
-    (@plain $name:ident ($($param:ident = $default:expr),+)) => {
+    (@plain $name:ident $function:ident ($($param:ident = $default:expr),+)) => {
+        impl<A: Element> FromArguments for $name<A> {
+            const NAMES: &'static [&'static str] = &[stringify!($function)];
+            fn from_arguments(_name: &str, arguments: &[f64]) -> Result<Self> {
+                let mut arguments = arguments.iter().copied();
+                $(let $param = arguments.next().unwrap_or($default);)+
+                Ok(Self::new($($param),+))
+            }
+        }
         impl<A: Element> Elementwise<formula::$name, A> {
             #[doc = concat!("The layer with these parameters, each rounded once to the element type; by default", $(" ", stringify!($param), " = ", stringify!($default),)+ ".")]
             pub fn new($($param: f64),+) -> Self {
@@ -100,18 +127,23 @@ macro_rules! types {
         }
         types!(@default $name ($($default),+));
     };
-    (@checked $name:ident ($($param:ident = $default:expr),+)) => {
+    (@checked $name:ident $function:ident ($($param:ident = $default:expr),+)) => {
+        impl<A: Element> FromArguments for $name<A> {
+            const NAMES: &'static [&'static str] = &[stringify!($function)];
+            fn from_arguments(_name: &str, arguments: &[f64]) -> Result<Self> {
+                let mut arguments = arguments.iter().copied();
+                $(let $param = arguments.next().unwrap_or($default);)+
+                Self::try_new($($param),+)
+            }
+        }
         impl<A: Element> Elementwise<formula::$name, A> {
             #[doc = concat!("The layer with these parameters, each rounded once to the element type; by default", $(" ", stringify!($param), " = ", stringify!($default),)+ ".")]
             ///
             /// # Panics
             /// Where the parameters make no sense, which is said at the formula; [`try_new`](Self::try_new) gives an error instead.
-            #[allow(clippy::panic, reason = "documented, for numbers in the program's own text; try_new is for all others")]
+            #[track_caller]
             pub fn new($($param: f64),+) -> Self {
-                match Self::try_new($($param),+) {
-                    Ok(layer) => layer,
-                    Err(error) => panic!("{error}"),
-                }
+                or_panic(Self::try_new($($param),+))
             }
 
             /// The layer with these parameters.
@@ -134,7 +166,7 @@ macro_rules! types {
             }
         }
     };
-    (@other $name:ident ($($param:ident = $default:expr),*)) => {};
+    (@other $name:ident $function:ident ($($param:ident = $default:expr),*)) => {};
 }
 pointwise_table!(types);
 kernels!(smooth GeluErf);
@@ -166,6 +198,17 @@ impl<A: Element> Elementwise<formula::GELU, A> {
     }
 }
 
+impl<A: Element> FromArguments for GELU<A> {
+    const NAMES: &'static [&'static str] = &["gelu", "gelu_tanh", "gelu_sigmoid"];
+    fn from_arguments(name: &str, _arguments: &[f64]) -> Result<Self> {
+        Ok(match name {
+            "gelu_tanh" => Self::tanh(),
+            "gelu_sigmoid" => Self::sigmoid(),
+            _ => Self::new(),
+        })
+    }
+}
+
 impl<A: Element> Default for Elementwise<formula::GELU, A> {
     fn default() -> Self {
         Self::new()
@@ -193,6 +236,17 @@ impl<A: Element> Elementwise<formula::Softplus, A> {
     }
 }
 
+impl<A: Element> FromArguments for Softplus<A> {
+    const NAMES: &'static [&'static str] = &["softplus"];
+    fn from_arguments(_name: &str, arguments: &[f64]) -> Result<Self> {
+        Ok(match *arguments {
+            [] => Self::default(),
+            [beta] => Self::new(beta),
+            [beta, threshold, ..] => Self::new(beta).threshold(threshold),
+        })
+    }
+}
+
 impl<A: Element> Default for Elementwise<formula::Softplus, A> {
     fn default() -> Self {
         Self::new(1.0)
@@ -211,6 +265,17 @@ impl<A: Element> Elementwise<formula::HardSigmoid, A> {
     }
 }
 
+impl<A: Element> FromArguments for HardSigmoid<A> {
+    const NAMES: &'static [&'static str] = &["hard_sigmoid"];
+    fn from_arguments(_name: &str, arguments: &[f64]) -> Result<Self> {
+        Ok(match *arguments {
+            [] => Self::new(),
+            [alpha] => Self::with(alpha, 0.5),
+            [alpha, beta, ..] => Self::with(alpha, beta),
+        })
+    }
+}
+
 impl<A: Element> Default for Elementwise<formula::HardSigmoid, A> {
     fn default() -> Self {
         Self::new()
@@ -222,6 +287,18 @@ macro_rules! along {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         pub type $name<A = f32> = Along<rows::$name, A>;
+        impl<A: Element> FromArguments for $name<A> {
+            const NAMES: &'static [&'static str] = &[rows::$name::NAME];
+            fn from_arguments(_name: &str, arguments: &[f64]) -> Result<Self> {
+                let name = rows::$name::NAME;
+                let axes = arguments.iter().map(|&axis| whole(name, "axis", axis).map(Axis)).collect::<Result<Vec<_>>>()?;
+                Ok(match *axes {
+                    [] => Self::last_axis(),
+                    [axis] => Self::new(axis),
+                    _ => Self::over(&axes),
+                })
+            }
+        }
         impl<A: Element> Default for Along<rows::$name, A> {
             /// Along the last axis.
             fn default() -> Self {
@@ -238,6 +315,10 @@ along! {
     LogSoftmax;
     /// The softmin along one or several axes; formula, gradient, conventions and bounds stand at [`rows::Softmin`].
     Softmin;
+    /// The projection onto the simplex along one or several axes; formula, gradient, conventions and bounds stand at [`rows::Sparsemax`].
+    Sparsemax;
+    /// One for the largest element along one or several axes; formula, gradient and conventions stand at [`rows::Hardmax`].
+    Hardmax;
 }
 
 /// Masks, for the layers that know them.
@@ -348,12 +429,17 @@ impl Entry {
     /// # Errors
     /// [`ActivationError::InvalidParameter`] for too many arguments, or such that make no sense.
     pub fn build<A: Element>(&self, arguments: &[f64]) -> Result<Box<dyn Layer<A>>> {
-        let most = self.most.max(self.parameters.len());
-        if arguments.len() > most {
-            let reason = format!("takes at most {most} arguments, found {}", arguments.len());
-            return Err(ActivationError::InvalidParameter { layer: self.name.into(), reason });
-        }
+        self.check_count(arguments)?;
         A::build(self.single, self.double, arguments)
+    }
+
+    pub(crate) fn check_count(&self, arguments: &[f64]) -> Result<()> {
+        let most = self.most.max(self.parameters.len());
+        if arguments.len() <= most {
+            return Ok(());
+        }
+        let reason = format!("takes at most {most} arguments, found {}", arguments.len());
+        Err(ActivationError::InvalidParameter { layer: self.name.into(), reason })
     }
 }
 
@@ -373,8 +459,8 @@ macro_rules! pointwise_entries {
             range: ($lower, $upper),
             monotonic: pointwise_entries!(@$monotonic),
             family: Family::Pointwise,
-            single: |arguments| pointwise_entries!(@build $make $name $function f32 arguments $($default),*),
-            double: |arguments| pointwise_entries!(@build $make $name $function f64 arguments $($default),*),
+            single: |arguments| Ok(Box::new($name::<f32>::from_arguments(stringify!($function), arguments)?)),
+            double: |arguments| Ok(Box::new($name::<f64>::from_arguments(stringify!($function), arguments)?)),
         }),*];
     };
     (@yes) => { true };
@@ -382,54 +468,12 @@ macro_rules! pointwise_entries {
     (@most softplus) => { 2 };
     (@most hard_sigmoid) => { 2 };
     (@most $function:ident) => { 0 };
-    (@build unit $name:ident $function:ident $a:ident $arguments:ident) => {{
-        let _ = $arguments;
-        Ok(Box::new($name::<$a>::new()))
-    }};
-    (@build plain $name:ident $function:ident $a:ident $arguments:ident $one:expr) => {
-        Ok(Box::new($name::<$a>::new(argument($arguments, 0, $one))))
-    };
-    (@build plain $name:ident $function:ident $a:ident $arguments:ident $one:expr, $two:expr) => {
-        Ok(Box::new($name::<$a>::new(argument($arguments, 0, $one), argument($arguments, 1, $two))))
-    };
-    (@build checked $name:ident $function:ident $a:ident $arguments:ident $one:expr) => {
-        Ok(Box::new($name::<$a>::try_new(argument($arguments, 0, $one))?))
-    };
-    (@build checked $name:ident $function:ident $a:ident $arguments:ident $one:expr, $two:expr) => {
-        Ok(Box::new($name::<$a>::try_new(argument($arguments, 0, $one), argument($arguments, 1, $two))?))
-    };
-    (@build other GELU gelu $a:ident $arguments:ident) => {{
-        let _ = $arguments;
-        Ok(Box::new(GELU::<$a>::new()))
-    }};
-    (@build other GELU gelu_tanh $a:ident $arguments:ident) => {{
-        let _ = $arguments;
-        Ok(Box::new(GELU::<$a>::tanh()))
-    }};
-    (@build other GELU gelu_sigmoid $a:ident $arguments:ident) => {{
-        let _ = $arguments;
-        Ok(Box::new(GELU::<$a>::sigmoid()))
-    }};
-    (@build other Softplus softplus $a:ident $arguments:ident $one:expr) => {{
-        let layer = Softplus::<$a>::new(argument($arguments, 0, $one));
-        Ok(Box::new(match $arguments.get(1) {
-            Some(&threshold) => layer.threshold(threshold),
-            None => layer,
-        }))
-    }};
-    (@build other HardSigmoid hard_sigmoid $a:ident $arguments:ident) => {
-        match *$arguments {
-            [] => Ok(Box::new(HardSigmoid::<$a>::new())),
-            [alpha] => Ok(Box::new(HardSigmoid::<$a>::with(alpha, 0.5))),
-            [alpha, beta, ..] => Ok(Box::new(HardSigmoid::<$a>::with(alpha, beta))),
-        }
-    };
 }
 pointwise_table!(pointwise_entries);
 
-/// The other layers: name, formula, aliases, parameters, most arguments, range, family, and how they are built.
+/// The other layers: name, formula, aliases, parameters, most arguments, range, family, and type.
 macro_rules! other_entries {
-    ($($name:literal $formula:literal [$($alias:literal),*] ($($param:ident = $default:expr),*) $most:literal ($lower:expr, $upper:expr) $family:ident |$arguments:ident, $a:ident| $build:expr;)*) => {
+    ($($name:literal $formula:literal [$($alias:literal),*] ($($param:ident = $default:expr),*) $most:literal ($lower:expr, $upper:expr) $family:ident $layer:ident;)*) => {
         const OTHERS: &[Entry] = &[$(Entry {
             name: $name,
             aliases: &[$($alias),*],
@@ -439,32 +483,54 @@ macro_rules! other_entries {
             range: ($lower, $upper),
             monotonic: false,
             family: Family::$family,
-            single: |$arguments| {
-                type $a = f32;
-                Ok(Box::new($build))
-            },
-            double: |$arguments| {
-                type $a = f64;
-                Ok(Box::new($build))
-            },
+            single: |arguments| Ok(Box::new($layer::<f32>::from_arguments($name, arguments)?)),
+            double: |arguments| Ok(Box::new($layer::<f64>::from_arguments($name, arguments)?)),
         }),*];
     };
 }
 other_entries! {
-    "prelu" "x for x > 0, α x elsewhere, α learned" [] (alpha = 0.25) 0 (NEG, POS) Learned |a, A| PReLU::<A>::shared(argument(a, 0, 0.25));
-    "softmax" "e^(x_i) / Σ e^(x_j)" ["soft_arg_max"] () 8 (0.0, 1.0) Axis |a, A| along_axes::<rows::Softmax, A>("softmax", a)?;
-    "log_softmax" "x_i - ln Σ e^(x_j)" [] () 8 (NEG, 0.0) Axis |a, A| along_axes::<rows::LogSoftmax, A>("log_softmax", a)?;
-    "softmin" "e^(-x_i) / Σ e^(-x_j)" [] () 8 (0.0, 1.0) Axis |a, A| along_axes::<rows::Softmin, A>("softmin", a)?;
+    "prelu" "x for x > 0, α x elsewhere, α learned" [] (alpha = 0.25) 0 (NEG, POS) Learned PReLU;
+    "rrelu" "x for x > 0, a x elsewhere, a drawn from lower..upper in training, their mean else" ["randomized_relu", "randomized_leaky_relu"] (lower = 1.0 / 8.0, upper = 1.0 / 3.0, seed = 0.0) 0 (NEG, POS) Random RReLU;
+    "alpha_dropout" "a x + b in training, with -1.758 for x with probability p; x else" [] (p = 0.5, seed = 0.0) 0 (NEG, POS) Random AlphaDropout;
+    "softmax" "e^(x_i) / Σ e^(x_j)" ["soft_arg_max"] () 8 (0.0, 1.0) Axis Softmax;
+    "log_softmax" "x_i - ln Σ e^(x_j)" [] () 8 (NEG, 0.0) Axis LogSoftmax;
+    "softmin" "e^(-x_i) / Σ e^(-x_j)" [] () 8 (0.0, 1.0) Axis Softmin;
+    "sparsemax" "max(x_i - τ, 0) with Σ = 1" [] () 8 (0.0, 1.0) Axis Sparsemax;
+    "hardmax" "1 for the first largest, 0 elsewhere" [] () 8 (0.0, 1.0) Axis Hardmax;
+    "glu" "a σ(b), the input's halves a and b" [] () 1 (NEG, POS) Reducing GLU;
+    "reglu" "a max(b, 0), the input's halves a and b" [] () 1 (NEG, POS) Reducing ReGLU;
+    "geglu" "a gelu(b), the input's halves a and b" [] () 1 (NEG, POS) Reducing GEGLU;
+    "swiglu" "a silu(b), the input's halves a and b" [] () 1 (NEG, POS) Reducing SwiGLU;
+    "bilinear" "a b, the input's halves a and b" [] () 1 (NEG, POS) Reducing Bilinear;
+    "maxout" "max of k consecutive elements" [] (pieces = 2.0) 2 (NEG, POS) Reducing Maxout;
 }
 
-/// The layer along the axes that the arguments name; along the last one without arguments.
-fn along_axes<F: Default, A: Element>(layer: &str, arguments: &[f64]) -> Result<Along<F, A>> {
-    let axes = arguments.iter().map(|&axis| whole(layer, "axis", axis).map(ndarray::Axis)).collect::<Result<Vec<_>>>()?;
-    Ok(match *axes {
-        [] => Along::last_axis(),
-        [axis] => Along::new(axis),
-        _ => Along::over(&axes),
-    })
+/// The other layers as their arguments make them.
+macro_rules! from_arguments {
+    ($($layer:ident $name:literal |$arguments:ident| $build:expr;)*) => {$(
+        impl<A: Element> FromArguments for $layer<A> {
+            const NAMES: &'static [&'static str] = &[$name];
+            fn from_arguments(_name: &str, $arguments: &[f64]) -> Result<Self> {
+                $build
+            }
+        }
+    )*};
+}
+from_arguments! {
+    PReLU "prelu" |a| Ok(Self::shared(argument(a, 0, 0.25)));
+    RReLU "rrelu" |a| Self::try_new(argument(a, 0, 1.0 / 8.0), argument(a, 1, 1.0 / 3.0), seed("rrelu", argument(a, 2, 0.0))?);
+    AlphaDropout "alpha_dropout" |a| Self::try_new(argument(a, 0, 0.5), seed("alpha_dropout", argument(a, 1, 0.0))?);
+    GLU "glu" |a| Ok(Self::along(axis("glu", a.first())?));
+    ReGLU "reglu" |a| Ok(Self::along(axis("reglu", a.first())?));
+    GEGLU "geglu" |a| Ok(Self::along(axis("geglu", a.first())?));
+    SwiGLU "swiglu" |a| Ok(Self::along(axis("swiglu", a.first())?));
+    Bilinear "bilinear" |a| Ok(Self::along(axis("bilinear", a.first())?));
+    Maxout "maxout" |a| Self::along(whole("maxout", "number of pieces", argument(a, 0, 2.0))?, axis("maxout", a.get(1))?);
+}
+
+/// The axis that an argument names; none without one.
+fn axis(layer: &str, argument: Option<&f64>) -> Result<Option<usize>> {
+    argument.map(|&axis| whole(layer, "axis", axis)).transpose()
 }
 
 /// An argument that is a whole number.
@@ -473,6 +539,14 @@ fn whole(layer: &str, what: &str, value: f64) -> Result<usize> {
         return Ok(value as usize);
     }
     Err(ActivationError::InvalidParameter { layer: layer.into(), reason: format!("the {what} should be a whole number, found {value}") })
+}
+
+/// A seed: a whole number that `f64` still tells from its neighbours.
+fn seed(layer: &str, value: f64) -> Result<u64> {
+    if (0.0..f64::powi(2.0, 53)).contains(&value) && value.fract() == 0.0 {
+        return Ok(value as u64);
+    }
+    Err(ActivationError::InvalidParameter { layer: layer.into(), reason: format!("the seed should be a whole number below 2^53 in text, found {value}") })
 }
 
 /// All activations of the crate, the pointwise ones first.

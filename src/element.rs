@@ -41,6 +41,10 @@ pub trait Element: NdFloat + SimdFloatElement + Engine + Default {
     /// assert_eq!(0.5_f32.widened(), 0.5_f64);
     /// ```
     fn widened(self) -> f64;
+
+    /// A number in [0, 1) from the topmost bits of the word, as many as the significand has: the same for both types, apart from rounding down.
+    #[doc(hidden)]
+    fn uniform(word: u64) -> Self;
 }
 
 impl Element for f32 {
@@ -55,6 +59,10 @@ impl Element for f32 {
     fn widened(self) -> f64 {
         f64::from(self)
     }
+    #[inline(always)]
+    fn uniform(word: u64) -> Self {
+        (word >> 40) as Self * (1.0 / (1 << 24) as Self)
+    }
 }
 
 impl Element for f64 {
@@ -68,5 +76,9 @@ impl Element for f64 {
     #[inline(always)]
     fn widened(self) -> f64 {
         self
+    }
+    #[inline(always)]
+    fn uniform(word: u64) -> Self {
+        (word >> 11) as Self * (1.0 / (1_u64 << 53) as Self)
     }
 }

@@ -28,9 +28,28 @@ pub struct Elementwise<F, A = f32> {
 /// The derivative, or a bit an element, and what it belongs to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kept<A> {
-    record: Record,
+    pub(crate) record: Record,
     derivative: Vec<A>,
     bits: Vec<u64>,
+}
+
+impl<A: Element> Kept<A> {
+    /// Room for what a forward of this input, or of the values in `output`, is about to keep, and the order to go in.
+    pub(crate) fn start(&mut self, kind: Kind, input: Option<&ArrayViewD<'_, A>>, output: &ArrayViewMutD<'_, A>) -> (&Order, Keep<'_, A>) {
+        self.record.start_either(input, output, output.shape());
+        let keep = match kind {
+            Kind::Smooth => {
+                self.derivative.resize(output.len(), A::zero());
+                Keep::Derivative(&mut self.derivative)
+            }
+            Kind::TwoSlope { lower, upper } if lower == upper => Keep::Nothing,
+            Kind::TwoSlope { .. } => {
+                self.bits.resize(output.len().div_ceil(WORD), 0);
+                Keep::Bits(&mut self.bits)
+            }
+        };
+        (&self.record.order, keep)
+    }
 }
 
 impl<F, A: Element> Elementwise<F, A> {
@@ -51,7 +70,7 @@ impl<P: Pointwise, A: Element> Elementwise<Own<P>, A> {
     }
 }
 
-impl<F: Kernel<A> + Clone, A: Element> Layer<A> for Elementwise<F, A> {
+impl<F: Kernel<A>, A: Element> Layer<A> for Elementwise<F, A> {
     layer_methods!();
     fn name(&self) -> &str {
         self.formula.name()
@@ -67,7 +86,7 @@ impl<F: Kernel<A> + Clone, A: Element> Layer<A> for Elementwise<F, A> {
     }
 }
 
-impl<F: Kernel<A> + Clone, A: Element> Body<A> for Elementwise<F, A> {
+impl<F: Kernel<A>, A: Element> Body<A> for Elementwise<F, A> {
     fn record(&self) -> &Record {
         &self.kept.record
     }
@@ -106,7 +125,7 @@ impl<A: Send> Split for Keep<'_, A> {
 
 /// What was kept, while backward reads it.
 #[derive(Clone, Copy)]
-enum Read<'a, A> {
+pub(crate) enum Read<'a, A> {
     Derivative(&'a [A]),
     Bits(&'a [u64]),
     /// One slope everywhere.
@@ -157,19 +176,8 @@ pub(crate) fn derivative<A: Element>(kernel: &dyn Kernel<A>, input: ArrayViewD<'
 
 pub(crate) fn forward<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
     let level = kernel::level();
-    kept.record.start_either(input.as_ref(), &output, output.shape());
-    let keep = match kernel.kind() {
-        Kind::Smooth => {
-            kept.derivative.resize(output.len(), A::zero());
-            Keep::Derivative(&mut kept.derivative)
-        }
-        Kind::TwoSlope { lower, upper } if lower == upper => Keep::Nothing,
-        Kind::TwoSlope { .. } => {
-            kept.bits.resize(output.len().div_ceil(WORD), 0);
-            Keep::Bits(&mut kept.bits)
-        }
-    };
-    pass(&kept.record.order, kernel.cost(), input, output, keep, &|x, y, keep| kernel.run(level, x, y, keep));
+    let (order, keep) = kept.start(kernel.kind(), input.as_ref(), &output);
+    pass(order, kernel.cost(), input, output, keep, &|x, y, keep| kernel.run(level, x, y, keep));
     kept.record.finish();
 }
 

@@ -7,14 +7,18 @@ use fearless_simd::Level;
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD};
 
 use crate::{
+    alpha_dropout::{self, AlphaDropout},
     axis::{self, AlongKept, Call, CompiledRow, RowKernel},
     body::Resized,
     element::Element,
     elementwise::{self, Kept},
     error::Result,
+    gated::{self, GatedKept},
     kernel::{Compiled, Keep, Kernel, Kind},
     layer::Layer,
+    maxout::{self, Maxout},
     prelu::{self, PReLU},
+    rrelu::{self, RReLU},
     traverse::Order,
 };
 
@@ -39,13 +43,7 @@ pub trait Engine: Sized {
     fn elementwise_forward(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn elementwise_backward(kept: &Kept<Self>, kind: Kind, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn along_infer(call: &Call<'_, Self>, axes: &[usize], input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
-    fn along_forward(
-        call: &Call<'_, Self>,
-        axes: &[usize],
-        kept: &mut AlongKept<Self>,
-        input: Option<ArrayViewD<'_, Self>>,
-        output: ArrayViewMutD<'_, Self>,
-    );
+    fn along_forward(call: &Call<'_, Self>, axes: &[usize], kept: &mut AlongKept<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn along_backward(
         kernel: &dyn RowKernel<Self>,
         axes: &[usize],
@@ -58,6 +56,14 @@ pub trait Engine: Sized {
     fn prelu_infer(layer: &PReLU<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn prelu_forward(layer: &mut PReLU<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn prelu_backward(layer: &mut PReLU<Self>, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn rrelu_forward(layer: &mut RReLU<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn alpha_dropout_forward(layer: &mut AlphaDropout<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn gated_infer(kernel: &dyn Kernel<Self>, axis: usize, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn gated_forward(kernel: &dyn Kernel<Self>, axis: usize, kept: &mut GatedKept<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn gated_backward(kept: &GatedKept<Self>, kind: Kind, axis: usize, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn maxout_infer(layer: &Maxout<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn maxout_forward(layer: &mut Maxout<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn maxout_backward(layer: &Maxout<Self>, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
 }
 
 fn zeros_like<A: Element>(input: &ArrayD<A>, resized: Resized) -> ArrayD<A> {
@@ -147,6 +153,36 @@ macro_rules! engine {
             }
             fn prelu_backward(layer: &mut PReLU<Self>, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
                 prelu::backward(layer, gradient, output);
+            }
+            fn rrelu_forward(layer: &mut RReLU<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+                rrelu::forward(layer, input, output);
+            }
+            fn alpha_dropout_forward(layer: &mut AlphaDropout<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+                alpha_dropout::forward(layer, input, output);
+            }
+            fn gated_infer(kernel: &dyn Kernel<Self>, axis: usize, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+                gated::infer(kernel, axis, input, output);
+            }
+            fn gated_forward(
+                kernel: &dyn Kernel<Self>,
+                axis: usize,
+                kept: &mut GatedKept<Self>,
+                input: Option<ArrayViewD<'_, Self>>,
+                output: ArrayViewMutD<'_, Self>,
+            ) {
+                gated::forward(kernel, axis, kept, input, output);
+            }
+            fn gated_backward(kept: &GatedKept<Self>, kind: Kind, axis: usize, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+                gated::backward(kept, kind, axis, gradient, output);
+            }
+            fn maxout_infer(layer: &Maxout<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+                maxout::infer(layer, input, output);
+            }
+            fn maxout_forward(layer: &mut Maxout<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+                maxout::forward(layer, input, output);
+            }
+            fn maxout_backward(layer: &Maxout<Self>, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+                maxout::backward(layer, gradient, output);
             }
         }
     };

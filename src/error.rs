@@ -104,6 +104,16 @@ pub enum ActivationError {
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = ActivationError> = std::result::Result<T, E>;
 
+/// The value, or a panic with the error's sentence: for constructors that say so under `# Panics`.
+#[track_caller]
+#[expect(clippy::panic, reason = "each caller documents it, and has a `try_` form beside it")]
+pub(crate) fn or_panic<T>(result: Result<T>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"),
+    }
+}
+
 impl ActivationError {
     /// `Ok` where the shapes agree, else [`ShapeMismatch`](Self::ShapeMismatch); for the user's own layers as well.
     ///

@@ -16,12 +16,13 @@
 use ndarray::{Array, ArrayBase, Axis, Data, Dimension};
 
 use crate::{
-    axis::{Along, RowKernel, rows},
     catalog::*,
     element::Element,
     error::Result,
+    gated::{Bilinear, GEGLU, GLU, ReGLU, SwiGLU},
     kernel::Kernel,
-    layer::Layer,
+    layer_ext::LayerExt,
+    maxout::Maxout,
 };
 
 /// An array of zeros, in the memory order of `x`.
@@ -41,12 +42,44 @@ fn derivative<A: Element, S: Data<Elem = A>, D: Dimension>(kernel: &dyn Kernel<A
     result
 }
 
-fn along<F: RowKernel<A> + Clone + Default, A: Element, S: Data<Elem = A>, D: Dimension>(axis: Axis, x: &ArrayBase<S, D>) -> Result<Array<A, D>> {
-    let mut result = zeros_like(x);
-    Along::<F, A>::new(axis).infer_into(x.view().into_dyn(), result.view_mut().into_dyn())?;
-    Ok(result)
+/// The functions along an axis: one table for the functions and the methods.
+macro_rules! axis_functions {
+    ($do:ident) => {
+        axis_functions! { $do
+            softmax Softmax "The softmax along an axis.";
+            log_softmax LogSoftmax "The logarithm of the softmax along an axis.";
+            softmin Softmin "The softmin along an axis.";
+            sparsemax Sparsemax "The sparsemax along an axis.";
+            hardmax Hardmax "The hardmax along an axis: 1 for the first largest element, 0 elsewhere.";
+            glu GLU "a σ(b), with the two halves a and b of an axis.";
+            reglu ReGLU "a max(b, 0), with the two halves a and b of an axis.";
+            geglu GEGLU "a gelu(b), with the two halves a and b of an axis.";
+            swiglu SwiGLU "a silu(b), with the two halves a and b of an axis.";
+            bilinear Bilinear "a b, with the two halves a and b of an axis.";
+        }
+    };
+    (functions $($function:ident $name:ident $doc:literal;)*) => {$(
+        #[doc = $doc]
+        ///
+        /// # Errors
+        /// Where the array has no such axis, or (for those that halve it) its length is odd.
+        pub fn $function<A: Element, S: Data<Elem = A>, D: Dimension>(x: &ArrayBase<S, D>, axis: Axis) -> Result<Array<A, D>> {
+            $name::<A>::new(axis).infer_nd(x)
+        }
+    )*};
+    (declare $($function:ident $name:ident $doc:literal;)*) => {$(
+        #[doc = $doc]
+        ///
+        /// # Errors
+        /// Where the array has no such axis, or (for those that halve it) its length is odd.
+        fn $function(&self, axis: Axis) -> Result<Array<A, D>>;
+    )*};
+    (define $($function:ident $name:ident $doc:literal;)*) => {$(
+        fn $function(&self, axis: Axis) -> Result<Array<A, D>> {
+            $function(self, axis)
+        }
+    )*};
 }
-
 macro_rules! functions {
     ($($make:ident $name:ident $kind:ident $function:ident $derivative:ident ($($param:ident = $default:expr),*) $formula:literal $aliases:tt $range:tt $monotonic:ident $method:ident;)*) => {
         $(
@@ -70,33 +103,19 @@ macro_rules! functions {
         /// What `ndarray` has itself (`tanh`, `exp`, `signum`) is not here.
         pub trait ActivationExt<A, D> {
             $(functions!(@declare $method $function ($($param),*) $formula);)*
-            /// The softmax along an axis.
+            axis_functions!(declare);
+            /// The largest of so many consecutive elements along an axis, which becomes shorter by that factor.
             ///
             /// # Errors
-            /// Where the array has no such axis.
-            fn softmax(&self, axis: Axis) -> Result<Array<A, D>>;
-            /// The logarithm of the softmax along an axis.
-            ///
-            /// # Errors
-            /// Where the array has no such axis.
-            fn log_softmax(&self, axis: Axis) -> Result<Array<A, D>>;
-            /// The softmin along an axis.
-            ///
-            /// # Errors
-            /// Where the array has no such axis.
-            fn softmin(&self, axis: Axis) -> Result<Array<A, D>>;
+            /// Where the array has no such axis, its length is not a multiple of `pieces`, or that is 0.
+            fn maxout(&self, pieces: usize, axis: Axis) -> Result<Array<A, D>>;
         }
 
         impl<A: Element, S: Data<Elem = A>, D: Dimension> ActivationExt<A, D> for ArrayBase<S, D> {
             $(functions!(@define $method $function ($($param),*));)*
-            fn softmax(&self, axis: Axis) -> Result<Array<A, D>> {
-                softmax(self, axis)
-            }
-            fn log_softmax(&self, axis: Axis) -> Result<Array<A, D>> {
-                log_softmax(self, axis)
-            }
-            fn softmin(&self, axis: Axis) -> Result<Array<A, D>> {
-                softmin(self, axis)
+            axis_functions!(define);
+            fn maxout(&self, pieces: usize, axis: Axis) -> Result<Array<A, D>> {
+                maxout(self, pieces, axis)
             }
         }
     };
@@ -115,26 +134,12 @@ macro_rules! functions {
 }
 pointwise_table!(functions);
 
-/// The softmax along an axis.
-///
-/// # Errors
-/// Where the array has no such axis.
-pub fn softmax<A: Element, S: Data<Elem = A>, D: Dimension>(x: &ArrayBase<S, D>, axis: Axis) -> Result<Array<A, D>> {
-    along::<rows::Softmax, A, S, D>(axis, x)
-}
+axis_functions!(functions);
 
-/// The logarithm of the softmax along an axis.
+/// The largest of so many consecutive elements along an axis, which becomes shorter by that factor.
 ///
 /// # Errors
-/// Where the array has no such axis.
-pub fn log_softmax<A: Element, S: Data<Elem = A>, D: Dimension>(x: &ArrayBase<S, D>, axis: Axis) -> Result<Array<A, D>> {
-    along::<rows::LogSoftmax, A, S, D>(axis, x)
-}
-
-/// The softmin along an axis.
-///
-/// # Errors
-/// Where the array has no such axis.
-pub fn softmin<A: Element, S: Data<Elem = A>, D: Dimension>(x: &ArrayBase<S, D>, axis: Axis) -> Result<Array<A, D>> {
-    along::<rows::Softmin, A, S, D>(axis, x)
+/// Where the array has no such axis, its length is not a multiple of `pieces`, or that is 0.
+pub fn maxout<A: Element, S: Data<Elem = A>, D: Dimension>(x: &ArrayBase<S, D>, pieces: usize, axis: Axis) -> Result<Array<A, D>> {
+    Maxout::<A>::try_new(pieces, axis)?.infer_nd(x)
 }

@@ -69,14 +69,10 @@ pub(crate) fn levels() -> Vec<(&'static str, Level)> {
     let best = Level::new();
     #[cfg(target_arch = "x86_64")]
     {
-        [
-            best.as_avx512().map(|s| ("avx512", s.level())),
-            best.as_avx2().map(|s| ("avx2", s.level())),
-            best.as_sse2().map(|s| ("sse2", s.level())),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        [best.as_avx512().map(|s| ("avx512", s.level())), best.as_avx2().map(|s| ("avx2", s.level())), best.as_sse2().map(|s| ("sse2", s.level()))]
+            .into_iter()
+            .flatten()
+            .collect()
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
@@ -124,7 +120,7 @@ pub enum Kind {
 /// A formula for the elements `A`, compiled.
 pub trait Kernel<A>: Debug + Send + Sync {
     /// The formula's name.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
     /// The name with the parameters.
     fn spec(&self) -> String;
     /// Where the derivative jumps.
@@ -142,7 +138,7 @@ pub trait Kernel<A>: Debug + Send + Sync {
 pub struct Own<P>(pub P);
 
 impl<P: Pointwise, A: Element> Kernel<A> for Own<P> {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.0.name()
     }
     fn spec(&self) -> String {
@@ -198,7 +194,7 @@ macro_rules! kernels {
     // One of several formulas, chosen outside the loop.
     (choice $formula:ty) => {
         impl<A: $crate::element::Element> $crate::kernel::Kernel<A> for $formula {
-            fn name(&self) -> &'static str {
+            fn name(&self) -> &str {
                 self.chosen::<A>().name()
             }
             fn spec(&self) -> String {
@@ -229,7 +225,7 @@ macro_rules! kernels {
         }
     };
     (@facts $trait:ident) => {
-        fn name(&self) -> &'static str {
+        fn name(&self) -> &str {
             $crate::pointwise::$trait::name(self)
         }
         fn spec(&self) -> String {

@@ -105,6 +105,13 @@ pub trait Layer<A: Element>: Debug + Send + Sync {
         Ok(input_shape.to_vec())
     }
 
+    /// The shape of the input of the last `forward`, which is the shape of `backward`'s result; `None` where no `forward` is remembered, and by default.
+    ///
+    /// Whoever knows it can prepare the destination of [`backward_into`](Self::backward_into).
+    fn input_shape(&self) -> Option<&[usize]> {
+        None
+    }
+
     /// The learnable parameters; none by default.
     fn params(&self) -> Vec<&Param<A>> {
         Vec::new()
@@ -113,6 +120,11 @@ pub trait Layer<A: Element>: Debug + Send + Sync {
     /// The learnable parameters, for an optimizer to change; none by default.
     fn params_mut(&mut self) -> Vec<&mut Param<A>> {
         Vec::new()
+    }
+
+    /// [`params`](Self::params) with names that tell them apart within the layer: `"alpha"`, and `"2.weight"` in a [`Sequential`](crate::Sequential).
+    fn named_params(&self) -> Vec<(String, &Param<A>)> {
+        self.params().into_iter().map(|param| (param.name().to_owned(), param)).collect()
     }
 
     /// Sets the gradients of all parameters to zero.
@@ -176,11 +188,17 @@ impl<A: Element, L: Layer<A> + ?Sized> Layer<A> for Box<L> {
     fn output_shape(&self, input_shape: &[usize]) -> Result<Vec<usize>> {
         (**self).output_shape(input_shape)
     }
+    fn input_shape(&self) -> Option<&[usize]> {
+        (**self).input_shape()
+    }
     fn params(&self) -> Vec<&Param<A>> {
         (**self).params()
     }
     fn params_mut(&mut self) -> Vec<&mut Param<A>> {
         (**self).params_mut()
+    }
+    fn named_params(&self) -> Vec<(String, &Param<A>)> {
+        (**self).named_params()
     }
     fn zero_grad(&mut self) {
         (**self).zero_grad();

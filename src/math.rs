@@ -1,4 +1,4 @@
-//! Elementary functions on any [`Real`]: branch-free, in `f32` and `f64`, with arguments and results in two words where a formula needs them.
+//! Elementary functions on any [`Real`](crate::Real): branch-free, in `f32` and `f64`, with arguments and results in two words where a formula needs them.
 //!
 //! | function | range | max error |
 //! |---|---|---|
@@ -18,8 +18,8 @@ mod pair;
 mod softplus;
 mod tanh;
 
-pub use exp::{exp, expm1};
 pub(crate) use exp::{Exp, exp_of, exp_of_negative, expm1_of, expm1_of_negative};
+pub use exp::{exp, expm1};
 pub(crate) use gate::Gate;
 pub use log::log1p;
 pub(crate) use log::{log1p_of_unit, log1p_pair};

@@ -33,7 +33,7 @@ use crate::real::Real;
 /// }
 ///
 /// let mut layer = Elementwise::of(Isru);
-/// let x = array![0.0, 0.75].into_dyn();
+/// let x = array![0.0_f64, 0.75].into_dyn();
 /// assert_eq!(layer.forward(&x)?, array![0.0, 0.6].into_dyn());
 /// assert!((layer.backward(&x)?[1] - 0.75 * 0.512).abs() < 1e-15);
 /// # Ok::<(), ndarray_activations::ActivationError>(())

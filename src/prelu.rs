@@ -16,7 +16,7 @@ use crate::{
     kernel::{self, at_level},
     layer::{Layer, Param},
     pointwise::Cost,
-    traverse::{Order, Runs, Split, pass, pass_in_units},
+    traverse::{Order, Positioned, Runs, pass, pass_in_units},
 };
 
 /// The parametric rectified linear unit, f(x) = x for x > 0, and α x for x <= 0, with α learned (He, Zhang, Ren and Sun 2015, arXiv:1502.01852).
@@ -103,6 +103,14 @@ impl<A: Element> PReLU<A> {
     /// Slopes in any array that broadcasts against the input as in NumPy: `[h, w, c]` for one per element of a sample, `[1, 1, c]` for one per last axis.
     pub fn with_alpha(alpha: ArrayD<A>) -> Self {
         Self::from_alpha(alpha, Along::Broadcast)
+    }
+
+    /// The axis of the channels, where there is one slope a channel; `None` where α broadcasts.
+    pub fn channel_axis(&self) -> Option<Axis> {
+        match self.along {
+            Along::Axis(axis) => Some(Axis(axis)),
+            Along::Broadcast => None,
+        }
     }
 
     /// The slopes.
@@ -218,16 +226,6 @@ fn in_a_row<A: Element>(alpha: &ArrayD<A>) -> Cow<'_, [A]> {
     }
 }
 
-/// A position among the elements, and what is kept from there on.
-struct From<K>(usize, K);
-
-impl<K: Split> Split for From<K> {
-    fn split(self, at: usize) -> (Self, Self) {
-        let (left, right) = self.1.split(at);
-        (Self(self.0, left), Self(self.0 + at, right))
-    }
-}
-
 pub(crate) fn infer<A: Element>(layer: &PReLU<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
     let order = Order::of_either(input.as_ref(), &output);
     run(layer, &order, input, output, None);
@@ -246,7 +244,7 @@ fn run<A: Element>(layer: &PReLU<A>, order: &Order, input: Option<ArrayViewD<'_,
     let level = kernel::level();
     let runs = layer.runs(output.shape(), order);
     let alpha = in_a_row(&layer.alpha.value);
-    pass(order, Cost::Memory, input, output, From(0, keep), &|x, y, From(start, keep)| {
+    pass(order, Cost::Memory, input, output, Positioned(0, keep), &|x, y, Positioned(start, keep)| {
         if let Some(keep) = keep {
             keep.copy_from_slice(x.unwrap_or(y));
         }
@@ -254,18 +252,6 @@ fn run<A: Element>(layer: &PReLU<A>, order: &Order, input: Option<ArrayViewD<'_,
             at_level!(level, simd => value(simd, x.map(|x| &x[range.clone()]), &mut y[range.clone()], &alpha[first..], step));
         });
     });
-}
-
-impl<A: Send> Split for Option<&mut [A]> {
-    fn split(self, at: usize) -> (Self, Self) {
-        match self {
-            None => (None, None),
-            Some(values) => {
-                let (left, right) = values.split_at_mut(at);
-                (Some(left), Some(right))
-            }
-        }
-    }
 }
 
 #[inline(always)]
@@ -307,7 +293,7 @@ pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<ArrayV
     let kept = &layer.kept;
     let runs = layer.runs(output.shape(), &kept.record.order);
     let alpha = in_a_row(&layer.alpha.value);
-    pass_in_units(part, &kept.record.order, Cost::Memory, gradient, output, At(0), &|g, y, At(start)| {
+    pass_in_units(part, &kept.record.order, Cost::Memory, gradient, output, Positioned(0, ()), &|g, y, Positioned(start, ())| {
         let input = &kept.input[start..start + y.len()];
         // First the sums, since the gradient may be overwritten.
         let mut done = 0;
@@ -326,15 +312,6 @@ pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<ArrayV
     for (index, grad) in layer.alpha.grad.iter_mut().enumerate() {
         let sum: f64 = (0..rows).map(|row| f64::from_bits(layer.kept.sums[row * slopes + index].load(Ordering::Relaxed))).sum();
         *grad += A::rounded(sum);
-    }
-}
-
-/// A position among the elements.
-struct At(usize);
-
-impl Split for At {
-    fn split(self, at: usize) -> (Self, Self) {
-        (Self(self.0), Self(self.0 + at))
     }
 }
 

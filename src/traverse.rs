@@ -1,37 +1,32 @@
 //! Arrays of any layout as slices, and slices over threads: the only code that knows strides or threads.
 
-use ndarray::{ArrayD, ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, Ix2, IxDyn};
+use ndarray::{ArrayD, ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix2, IxDyn, ShapeError};
 
 use crate::{element::Element, kernel::WORD, pointwise::Cost};
 
 /// How many elements of a view that is not contiguous pass through the stack at a time.
-const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
-/// An order in which the elements of an array are visited: the axes from the outermost to the innermost. Empty for the logical order.
+/// An order in which the elements of an array are visited: the axes from the outermost to the innermost; `None` for the logical order.
+///
+/// Held like an array's own shape, so that up to four axes need no allocation.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Order(Vec<usize>);
+pub(crate) struct Order(Option<IxDyn>);
 
 impl Order {
     /// The order in which the elements of `view` lie in memory, as far as axes go: reversed axes are visited forwards.
     pub(crate) fn of<A>(view: &ArrayViewD<'_, A>) -> Self {
-        let mut order = Self::default();
-        order.set(view);
-        order
-    }
-
-    /// [`of`](Self::of), without allocating where there was room before.
-    pub(crate) fn set<A>(&mut self, view: &ArrayViewD<'_, A>) {
-        self.0.clear();
         if view.as_slice().is_some() {
-            return;
+            return Self(None);
         }
         let strides = view.strides();
-        self.0.extend(0..strides.len());
-        // A stable sort, so that axes of length 1 and broadcast axes stay where they are among equals.
-        self.0.sort_by_key(|&axis| std::cmp::Reverse(if view.len_of(Axis(axis)) > 1 { strides[axis].unsigned_abs() } else { 0 }));
-        if self.0.is_sorted() {
-            self.0.clear();
+        let mut axes = IxDyn::zeros(strides.len());
+        for (place, axis) in axes.slice_mut().iter_mut().enumerate() {
+            *axis = place;
         }
+        // A stable sort, so that axes of length 1 and broadcast axes stay where they are among equals.
+        axes.slice_mut().sort_by_key(|&axis| std::cmp::Reverse(if view.len_of(Axis(axis)) > 1 { strides[axis].unsigned_abs() } else { 0 }));
+        if axes.slice().is_sorted() { Self(None) } else { Self(Some(axes)) }
     }
 
     /// The order of the input, or of the values worked on in place.
@@ -44,29 +39,68 @@ impl Order {
 
     /// The axis of the logical array that stands at this position.
     fn axis(&self, position: usize) -> usize {
-        self.0.get(position).copied().unwrap_or(position)
+        self.0.as_ref().map_or(position, |axes| axes[position])
     }
 
     /// A view with its axes in this order.
     fn view<'a, A>(&self, view: ArrayViewD<'a, A>) -> ArrayViewD<'a, A> {
-        if self.0.is_empty() { view } else { view.permuted_axes(self.0.as_slice()) }
+        match &self.0 {
+            None => view,
+            Some(axes) => view.permuted_axes(axes.clone()),
+        }
     }
 
     fn view_mut<'a, A>(&self, view: ArrayViewMutD<'a, A>) -> ArrayViewMutD<'a, A> {
-        if self.0.is_empty() { view } else { view.permuted_axes(self.0.as_slice()) }
+        match &self.0 {
+            None => view,
+            Some(axes) => view.permuted_axes(axes.clone()),
+        }
+    }
+
+    /// The lengths of an array's axes in this order, and the place of each axis among them; `None` for the logical order, and for an array with another
+    /// number of axes than the order has.
+    fn layout(&self, shape: &[usize]) -> Option<(IxDyn, IxDyn)> {
+        let axes = self.0.as_ref().filter(|axes| axes.ndim() == shape.len())?;
+        let (mut lengths, mut places) = (IxDyn::zeros(shape.len()), IxDyn::zeros(shape.len()));
+        for (position, &axis) in axes.slice().iter().enumerate() {
+            lengths[position] = shape[axis];
+            places[axis] = position;
+        }
+        Some((lengths, places))
     }
 
     /// Zeros of this shape, which lie in memory in this order.
     pub(crate) fn zeros<A: Element>(&self, shape: &[usize]) -> ArrayD<A> {
-        if self.0.is_empty() {
-            return ArrayD::zeros(shape);
+        match self.layout(shape) {
+            None => ArrayD::zeros(shape),
+            Some((lengths, places)) => ArrayD::zeros(lengths).permuted_axes(places),
         }
-        let permuted: Vec<usize> = self.0.iter().map(|&axis| shape[axis]).collect();
-        let mut inverse = vec![0; shape.len()];
-        for (position, &axis) in self.0.iter().enumerate() {
-            inverse[axis] = position;
+    }
+
+    /// The elements at the start of `values` as an array of this shape, which lies there in this order.
+    pub(crate) fn over<'a, A>(&self, shape: &[usize], values: &'a [A]) -> Result<ArrayViewD<'a, A>, ShapeError> {
+        match self.layout(shape) {
+            None => ArrayViewD::from_shape(shape, values),
+            Some((lengths, places)) => Ok(ArrayViewD::from_shape(lengths, values)?.permuted_axes(places)),
         }
-        ArrayD::zeros(permuted).permuted_axes(inverse)
+    }
+
+    /// [`over`](Self::over), to write.
+    pub(crate) fn over_mut<'a, A>(&self, shape: &[usize], values: &'a mut [A]) -> Result<ArrayViewMutD<'a, A>, ShapeError> {
+        match self.layout(shape) {
+            None => ArrayViewMutD::from_shape(shape, values),
+            Some((lengths, places)) => Ok(ArrayViewMutD::from_shape(lengths, values)?.permuted_axes(places)),
+        }
+    }
+}
+
+/// How many elements an array of this shape has; an error where no array can have it.
+pub(crate) fn checked_len<A>(shape: &[usize]) -> Result<usize, ShapeError> {
+    // ndarray's rule: what the axes that are not empty would hold must be addressable.
+    let bytes = shape.iter().filter(|&&length| length != 0).try_fold(size_of::<A>(), |bytes, &length| bytes.checked_mul(length));
+    match bytes {
+        Some(bytes) if isize::try_from(bytes).is_ok() => Ok(shape.iter().product()),
+        _ => Err(ShapeError::from_kind(ErrorKind::Overflow)),
     }
 }
 
@@ -79,6 +113,41 @@ pub(crate) trait Split: Send + Sized {
 impl Split for () {
     fn split(self, _at: usize) -> (Self, Self) {
         ((), ())
+    }
+}
+
+impl<T: Sync> Split for &[T] {
+    fn split(self, at: usize) -> (Self, Self) {
+        self.split_at(at)
+    }
+}
+
+impl<T: Send> Split for &mut [T] {
+    fn split(self, at: usize) -> (Self, Self) {
+        self.split_at_mut(at)
+    }
+}
+
+impl<K: Split> Split for Option<K> {
+    fn split(self, at: usize) -> (Self, Self) {
+        self.map(|keep| keep.split(at)).unzip()
+    }
+}
+
+impl<J: Split, K: Split> Split for (J, K) {
+    fn split(self, at: usize) -> (Self, Self) {
+        let ((first, first_rest), (second, second_rest)) = (self.0.split(at), self.1.split(at));
+        ((first, second), (first_rest, second_rest))
+    }
+}
+
+/// A position among the elements, and what goes beside them from there on.
+pub(crate) struct Positioned<K>(pub(crate) usize, pub(crate) K);
+
+impl<K: Split> Split for Positioned<K> {
+    fn split(self, at: usize) -> (Self, Self) {
+        let (left, right) = self.1.split(at);
+        (Self(self.0, left), Self(self.0 + at, right))
     }
 }
 
@@ -115,28 +184,42 @@ pub(crate) fn pass_in_units<A: Element, K: Split>(
     keep: K,
     body: Body<'_, A, K>,
 ) {
-    let input = input.map(|view| order.view(view));
+    let reader = input.map(|view| Reader::new(order, view));
+    let source = reader.as_ref().map_or(Source::InPlace, Reader::source);
     let mut output = order.view_mut(output);
-    let reader;
-    let source = match &input {
-        None => Source::InPlace,
-        Some(view) => match view.as_slice() {
-            Some(slice) => Source::Slice(slice),
-            None => {
-                reader = Strided(flattened(view.view()));
-                Source::View(&reader, 0)
-            }
-        },
-    };
+    let parts = Parts::new(output.len(), cost, unit);
     match output.as_slice_mut() {
-        Some(slice) => spread(source, slice, keep, (worth_threads(cost), unit), body),
-        None => scattered(source, output, keep, body),
+        Some(slice) => spread(source, slice, keep, parts, body),
+        None => spread_view(source, flattened_mut(output), keep, parts, body),
+    }
+}
+
+/// An array that is read in some order, from any element on.
+pub(crate) enum Reader<'a, A> {
+    Slice(&'a [A]),
+    View(Strided<ArrayViewD<'a, A>>),
+}
+
+impl<'a, A: Element> Reader<'a, A> {
+    pub(crate) fn new(order: &Order, view: ArrayViewD<'a, A>) -> Self {
+        let view = order.view(view);
+        match view.to_slice() {
+            Some(slice) => Self::Slice(slice),
+            None => Self::View(Strided(flattened(view))),
+        }
+    }
+
+    pub(crate) fn source(&self) -> Source<'_, A> {
+        match self {
+            Self::Slice(slice) => Source::Slice(slice),
+            Self::View(view) => Source::View(view, 0),
+        }
     }
 }
 
 /// Where a pass reads.
 #[derive(Clone, Copy)]
-enum Source<'a, A> {
+pub(crate) enum Source<'a, A> {
     InPlace,
     Slice(&'a [A]),
     /// A view, from this element on.
@@ -144,7 +227,7 @@ enum Source<'a, A> {
 }
 
 impl<'a, A: Element> Source<'a, A> {
-    fn from(self, start: usize) -> Self {
+    pub(crate) fn from(self, start: usize) -> Self {
         match self {
             Self::InPlace => Self::InPlace,
             Self::Slice(slice) => Self::Slice(&slice[start..]),
@@ -153,7 +236,7 @@ impl<'a, A: Element> Source<'a, A> {
     }
 
     /// The first elements: a slice of the array itself or of the buffer, `None` in place.
-    fn take<'b>(self, count: usize, buffer: &'b mut [A; BLOCK]) -> Option<&'b [A]>
+    pub(crate) fn take<'b>(self, count: usize, buffer: &'b mut [A; BLOCK]) -> Option<&'b [A]>
     where
         'a: 'b,
     {
@@ -168,38 +251,73 @@ impl<'a, A: Element> Source<'a, A> {
     }
 }
 
+impl<A: Element> Split for Source<'_, A> {
+    fn split(self, at: usize) -> (Self, Self) {
+        (self, self.from(at))
+    }
+}
+
 type Body<'a, A, K> = &'a (dyn Fn(Option<&[A]>, &mut [A], K) + Sync);
 
-#[cfg(feature = "rayon")]
-fn spread<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, (worth, unit): (usize, usize), body: Body<'_, A, K>) {
-    if output.len() < worth || rayon::current_num_threads() == 1 {
-        return gathered(source, output, keep, body);
+/// How work is cut for threads.
+#[derive(Clone, Copy)]
+struct Parts {
+    /// The most elements of a part.
+    most: usize,
+    /// Cuts lie at multiples of this.
+    unit: usize,
+}
+
+impl Parts {
+    fn new(total: usize, cost: Cost, unit: usize) -> Self {
+        let worth = worth_threads(cost);
+        let threads = if total < worth { 1 } else { threads() };
+        // Two parts a thread, so that one that is late does not keep the others waiting for long.
+        let most = if threads == 1 { total } else { (total / (2 * threads)).max(worth / 4).max(unit) };
+        Self { most, unit }
     }
-    // Two parts a thread, so that one that is late does not keep the others waiting for long.
-    let grain = (output.len() / (2 * rayon::current_num_threads())).max(worth / 4).max(unit);
-    divide(source, output, keep, (grain, unit), body);
 }
 
 #[cfg(feature = "rayon")]
-fn divide<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, (grain, unit): (usize, usize), body: Body<'_, A, K>) {
-    if output.len() <= grain {
-        return gathered(source, output, keep, body);
-    }
-    let middle = (output.len() / 2).next_multiple_of(unit);
-    if middle >= output.len() {
+use rayon::{current_num_threads as threads, join};
+
+#[cfg(not(feature = "rayon"))]
+fn threads() -> usize {
+    1
+}
+
+#[cfg(not(feature = "rayon"))]
+fn join(left: impl FnOnce(), right: impl FnOnce()) {
+    left();
+    right();
+}
+
+fn spread<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, parts: Parts, body: Body<'_, A, K>) {
+    let middle = (output.len() / 2).next_multiple_of(parts.unit);
+    if output.len() <= parts.most || middle >= output.len() {
         return gathered(source, output, keep, body);
     }
     let (left, right) = output.split_at_mut(middle);
     let (keep_left, keep_right) = keep.split(middle);
-    rayon::join(
-        || divide(source, left, keep_left, (grain, unit), body),
-        || divide(source.from(middle), right, keep_right, (grain, unit), body),
-    );
+    join(|| spread(source, left, keep_left, parts, body), || spread(source.from(middle), right, keep_right, parts, body));
 }
 
-#[cfg(not(feature = "rayon"))]
-fn spread<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, _limits: (usize, usize), body: Body<'_, A, K>) {
-    gathered(source, output, keep, body);
+/// [`spread`] for an output that is not contiguous, flattened: cut along its first axis, where a cut lies at a multiple of the unit.
+fn spread_view<A: Element, K: Split>(source: Source<'_, A>, output: ArrayViewMutD<'_, A>, keep: K, parts: Parts, body: Body<'_, A, K>) {
+    let axis = output.shape().iter().position(|&length| length > 1).unwrap_or(0);
+    let length = output.len_of(Axis(axis));
+    let row = output.len() / length.max(1);
+    let middle = (length / 2).next_multiple_of(parts.unit / common_divisor(parts.unit, row));
+    if output.len() <= parts.most || middle >= length {
+        return scattered(source, output, keep, body);
+    }
+    let (left, right) = output.split_at(Axis(axis), middle);
+    let (keep_left, keep_right) = keep.split(middle * row);
+    join(|| spread_view(source, left, keep_left, parts, body), || spread_view(source.from(middle * row), right, keep_right, parts, body));
+}
+
+fn common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 /// Into a slice.
@@ -220,11 +338,11 @@ fn gathered<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], mut k
     }
 }
 
-/// Into a view that is not contiguous.
+/// Into a view that is not contiguous, flattened.
 fn scattered<A: Element, K: Split>(source: Source<'_, A>, output: ArrayViewMutD<'_, A>, mut keep: K, body: Body<'_, A, K>) {
     let (mut buffer, mut result) = ([A::zero(); BLOCK], [A::zero(); BLOCK]);
     let total = output.len();
-    let mut output = Strided(flattened_mut(output));
+    let mut output = Strided(output);
     for start in (0..total).step_by(BLOCK) {
         let count = BLOCK.min(total - start);
         let result = &mut result[..count];
@@ -270,6 +388,17 @@ impl Runs {
         }
         runs.lengths.slice_mut()[..=free.min(shape.len().max(1) - 1)].iter_mut().filter(|length| **length == 0).for_each(|length| *length = 1);
         runs
+    }
+
+    /// [`new`](Self::new) for a parameter of the array's own shape: its index is the element's logical index, in row-major order.
+    pub(crate) fn logical(shape: &[usize], order: &Order) -> Self {
+        let mut steps = IxDyn::zeros(shape.len());
+        let mut step = 1;
+        for (axis, length) in shape.iter().enumerate().rev() {
+            steps[axis] = step;
+            step *= length;
+        }
+        Self::new(shape, steps.slice(), order)
     }
 
     /// Whether the parameter does not change along the innermost run.
@@ -328,7 +457,7 @@ fn flattened_mut<A>(mut view: ArrayViewMutD<'_, A>) -> ArrayViewMutD<'_, A> {
 }
 
 /// A view of at least two axes, read and written as if its elements lay in a row.
-struct Strided<V>(V);
+pub(crate) struct Strided<V>(V);
 
 /// The plane of the last two axes in which the element `start` lies, as indices of the axes before them, and the element's index within it.
 fn locate(shape: &[usize], start: usize) -> (impl Iterator<Item = usize>, usize) {
@@ -371,8 +500,9 @@ impl<A: Element> Strided<ArrayViewD<'_, A>> {
             let Ok(plane) = plane.into_dimensionality::<Ix2>() else { return };
             let plane: ArrayView2<'_, A> = plane;
             let rest = &mut buffer[done..];
-            done += rows!(plane, offset, rest, row, |piece, part| for (to, from) in part.iter_mut().zip(piece) {
-                *to = *from;
+            done += rows!(plane, offset, rest, row, |piece, part| match piece.to_slice() {
+                Some(piece) => part.copy_from_slice(piece),
+                None => part.iter_mut().zip(piece).for_each(|(to, from)| *to = *from),
             });
         }
     }
@@ -389,8 +519,12 @@ impl<A: Element> Strided<ArrayViewMutD<'_, A>> {
             let Ok(plane) = plane.into_dimensionality::<Ix2>() else { return };
             let mut plane: ArrayViewMut2<'_, A> = plane;
             let rest = &mut buffer[done..];
-            done += rows!(plane, offset, rest, row_mut, |piece, part| for (to, from) in piece.into_iter().zip(part.iter()) {
-                *to = *from;
+            done += rows!(plane, offset, rest, row_mut, |piece, part| {
+                let mut piece = piece;
+                match piece.as_slice_mut() {
+                    Some(piece) => piece.copy_from_slice(part),
+                    None => piece.iter_mut().zip(part.iter()).for_each(|(to, from)| *to = *from),
+                }
             });
         }
     }
@@ -415,6 +549,7 @@ pub(crate) enum RowBeside<'a, A> {
 type RowBody<'a, A> = &'a (dyn Fn(&mut [A], RowBeside<'_, A>) + Sync);
 
 /// From how many elements on the rows of an array are spread over threads.
+#[cfg(feature = "rayon")]
 const ROWS_WORTH_THREADS: usize = 1 << 15;
 /// How many neighbouring rows are brought together where they do not lie one behind the other.
 const NEIGHBOURS: usize = 16;
@@ -427,10 +562,9 @@ pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], array: ArrayViewMu
     }
     let ndim = array.ndim();
     let mut arrangement = IxDyn::zeros(ndim);
-    let mut place = 0;
-    for axis in (0..ndim).map(|position| order.axis(position)).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()) {
+    let outer_axes = (0..ndim).map(|position| order.axis(position)).filter(|axis| !axes.contains(axis));
+    for (place, axis) in outer_axes.chain(axes.iter().copied()).enumerate() {
         arrangement[place] = axis;
-        place += 1;
     }
     let array = array.permuted_axes(arrangement.clone());
     let beside = match beside {
@@ -468,7 +602,7 @@ impl<A: Element> Job<'_, A> {
                         (Beside::Read(left), Beside::Read(right))
                     }
                 };
-                rayon::join(
+                join(
                     || Job { array: left, beside: beside_left }.divide(outer, length, grain, body),
                     || Job { array: right, beside: beside_right }.divide(outer, length, grain, body),
                 );

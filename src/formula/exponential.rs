@@ -1,8 +1,4 @@
-use crate::{
-    math::exp,
-    pointwise::Pointwise,
-    real::Real,
-};
+use crate::{math::exp, pointwise::Pointwise, real::Real};
 
 /// The exponential, f(x) = e^x.
 ///

@@ -63,5 +63,5 @@ pub fn log1p<T: Real>(x: T) -> T {
     let inside = T::select(x.ge(-0.25) & x.le(0.5), near, general);
     let above = T::select(x.is(infinity), infinity, T::select(x.is(0.0), x, inside));
     // -infinity at -1, NaN below and for NaN.
-    T::select(x.gt(-1.0), above, T::select(x.is(-1.0), -infinity, infinity - infinity))
+    T::select(x.gt(-1.0), above, T::select(x.is(-1.0), -infinity, x.splat(f64::NAN)))
 }

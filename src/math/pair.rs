@@ -79,6 +79,7 @@ impl<T: Real> Pair<T> {
     /// The sum of two pairs of any size.
     #[inline(always)]
     #[must_use]
+    #[allow(clippy::should_implement_trait, reason = "one of several sums, next to `plus` and `plus_low`")]
     pub fn add(self, other: Self) -> Self {
         let sum = Self::sum(self.hi, other.hi);
         Self::fast_sum(sum.hi, sum.lo + (self.lo + other.lo))

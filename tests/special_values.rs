@@ -1,5 +1,5 @@
 //! NaN, infinities, signed zeros and kinks: design conventions, for every layer, element type, instruction set, and position.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code, reason = "a test")]
 
 mod common;
 
@@ -44,6 +44,7 @@ fn check(rows: &[(&str, f64, f64, f64)]) {
 }
 
 #[test]
+#[rustfmt::skip]
 fn infinities_give_the_limit() {
     check(&[
         ("identity", INF, INF, 1.0), ("identity", -INF, -INF, 1.0),
@@ -88,6 +89,7 @@ fn infinities_give_the_limit() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn kinks_follow_the_conventions() {
     check(&[
         ("relu", 0.0, 0.0, 0.0), ("relu", -0.0, 0.0, 0.0),
@@ -134,7 +136,8 @@ fn nan_stays_nan() {
                 assert!(y.is_nan(), "{} of NaN at {level}: {y}", entry.name());
                 // A function with two slopes keeps one bit: a NaN counts as the upper side.
                 let upper = match entry.name() {
-                    "identity" | "relu" | "relu6" | "leaky_relu" | "thresholded_relu" | "hard_tanh" | "hard_shrink" | "soft_shrink" | "shrink" | "threshold" | "prelu" | "rrelu" => Some(1.0),
+                    "identity" | "relu" | "relu6" | "leaky_relu" | "thresholded_relu" | "hard_tanh" | "hard_shrink" | "soft_shrink" | "shrink"
+                    | "threshold" | "prelu" | "rrelu" => Some(1.0),
                     "hard_sigmoid" => Some(1.0 / 6.0),
                     "sparse_sigmoid" => Some(0.5),
                     "sign" | "step" => Some(0.0),
@@ -151,6 +154,7 @@ fn nan_stays_nan() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn minus_zero_keeps_its_sign() {
     let odd_or_linear = [
         "identity", "tanh", "leaky_relu(0.5)", "elu(1)", "elu(0.5)", "celu(0.5)", "selu", "gelu", "gelu_tanh", "gelu_sigmoid", "silu", "swish(2)", "mish", "softsign",
@@ -168,6 +172,7 @@ fn minus_zero_keeps_its_sign() {
 
 /// Where the slope is 0, a gradient that is NaN or infinite gives 0.
 #[test]
+#[rustfmt::skip]
 fn dead_zones_stop_any_gradient() {
     for (spec, x) in [
         ("relu", -1.0), ("relu6", 7.0), ("relu6", -1.0), ("hard_tanh(-1, 1)", 2.0), ("hard_sigmoid", 4.0), ("hard_shrink(0.5)", 0.1), ("soft_shrink(0.5)", 0.1),
@@ -200,7 +205,14 @@ fn ranges_and_monotony() {
             if entry.monotonic() {
                 // Neighbours may differ by a rounding; beyond two units in the last place it would be a fall.
                 for (i, pair) in y.as_slice().unwrap().windows(2).enumerate() {
-                    assert!(pair[1] >= pair[0] || pair[1] >= pair[0] - 2.0 * f32::EPSILON * pair[0].abs(), "{} falls at {level} behind {:e}: {:e}, {:e}", entry.name(), inputs[i], pair[0], pair[1]);
+                    assert!(
+                        pair[1] >= pair[0] || pair[1] >= pair[0] - 2.0 * f32::EPSILON * pair[0].abs(),
+                        "{} falls at {level} behind {:e}: {:e}, {:e}",
+                        entry.name(),
+                        inputs[i],
+                        pair[0],
+                        pair[1]
+                    );
                 }
             }
         }

@@ -1,7 +1,9 @@
 //! What the tests share: layers, inputs, layouts, bitwise comparison.
+#![allow(dead_code, reason = "each test uses a part")]
+#![allow(clippy::needless_pass_by_value, reason = "views are passed as ndarray passes them")]
 
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
-use ndarray_activations::{Element, Layer, by_name, catalog};
+use ndarray_activations::{Custom, Element, Layer, by_name, catalog};
 
 macro_rules! arrange {
     ($view:expr, $layout:expr) => {{
@@ -28,18 +30,23 @@ macro_rules! arrange {
         view
     }};
 }
-/// Every entry of the catalogue with its default parameters, and some with others.
+/// Every entry of the catalogue with its default parameters, some with others, and one that is not in it.
 pub(crate) fn specs() -> Vec<String> {
+    #[rustfmt::skip]
     let others = [
         "leaky_relu(0.2)", "leaky_relu(-0.5)", "leaky_relu(0)", "leaky_relu(1)", "elu(0.2)", "elu(0)", "elu(-1)", "celu(0.5)", "celu(3)", "celu(-2)", "swish(1.5)",
         "swish(-1)", "swish(0)", "softplus(0.5)", "softplus(2, 20)", "hard_sigmoid(0.2, 0.5)", "hard_tanh(-2, 0.5)", "shrink(0.5, 0.5)", "threshold(0.1, 20)",
         "thresholded_relu(0.3)", "squareplus(1)", "squareplus(0)", "soft_shrink(0)", "hard_shrink(1.5)", "prelu(-0.5)", "softmax(0)", "softmax(0, 1)", "softmax(0, 2)",
         "softmax(0, 1, 2)", "log_softmax(1)", "softmin(0)",
+        "rrelu(0.1, 0.4, 3)", "alpha_dropout(0.3, 9)", "alpha_dropout(0)", "alpha_dropout(1)", "custom",
     ];
     catalog().map(|entry| entry.name().to_owned()).chain(others.map(str::to_owned)).collect()
 }
 
 pub(crate) fn layer<A: Element>(spec: &str) -> Box<dyn Layer<A>> {
+    if spec == "custom" {
+        return Box::new(Custom::new(spec, |x: A| x * x.abs(), |x: A| x.abs() + x.abs()));
+    }
     by_name(spec).unwrap()
 }
 
@@ -78,6 +85,11 @@ pub(crate) fn assert_same<A: Element>(a: ArrayViewD<'_, A>, b: ArrayViewD<'_, A>
     }
 }
 
+/// Runs `body` on so many threads.
+pub(crate) fn on_threads<R: Send>(threads: usize, body: impl FnOnce() -> R + Send) -> R {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(body)
+}
+
 /// Memory layouts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Layout {
@@ -109,7 +121,11 @@ impl<A: Element> Held<A> {
             Layout::F => ArrayD::zeros(shape.iter().rev().copied().collect::<Vec<_>>()),
             Layout::Permuted => ArrayD::zeros((0..ndim).map(|i| shape[(i + 1) % ndim]).collect::<Vec<_>>()),
             Layout::Stepped => {
-                let factor = |i: usize| if i == 0 { 3 } else if i + 1 == ndim { 2 } else { 1 };
+                let factor = |i: usize| match i {
+                    0 => 3,
+                    _ if i + 1 == ndim => 2,
+                    _ => 1,
+                };
                 ArrayD::zeros((0..ndim).map(|i| shape[i] * factor(i)).collect::<Vec<_>>())
             }
         };
@@ -126,4 +142,3 @@ impl<A: Element> Held<A> {
         arrange!(self.storage.view_mut(), self.layout)
     }
 }
-

@@ -151,7 +151,7 @@ impl<K: Split> Split for Positioned<K> {
     }
 }
 
-/// From how many elements on threads pay, by cost; each thread gets at least half as many.
+/// From how many elements on threads pay, by cost. The parts that threads get have about a quarter as many, or more.
 fn worth_threads(cost: Cost) -> usize {
     match cost {
         Cost::Memory => 1 << 20,

@@ -8,7 +8,7 @@ use ndarray::{ArrayViewD, ArrayViewMutD, Axis, Slice};
 use crate::{
     body::{Body, Record, Resized, divided, layer_methods},
     element::Element,
-    error::{ActivationError, Result},
+    error::{ActivationError, Result, or_panic},
     kernel::{self, at_level},
     layer::Layer,
     pointwise::Cost,
@@ -58,20 +58,12 @@ impl<A: Element> Maxout<A> {
         Ok(Self { pieces, axis, record: Record::default(), winners: Vec::new(), element: PhantomData })
     }
 
-    #[allow(clippy::panic, reason = "documented where it is called")]
-    fn or_panic(made: Result<Self>) -> Self {
-        match made {
-            Ok(layer) => layer,
-            Err(error) => panic!("{error}"),
-        }
-    }
-
     /// The largest of so many consecutive elements along this axis.
     ///
     /// # Panics
     /// For 0 pieces; [`try_new`](Self::try_new) gives an error instead.
     pub fn new(pieces: usize, axis: Axis) -> Self {
-        Self::or_panic(Self::try_new(pieces, axis))
+        or_panic(Self::try_new(pieces, axis))
     }
 
     /// The largest of so many consecutive elements along this axis.
@@ -87,7 +79,7 @@ impl<A: Element> Maxout<A> {
     /// # Panics
     /// For 0 pieces.
     pub fn last_axis(pieces: usize) -> Self {
-        Self::or_panic(Self::along(pieces, None))
+        or_panic(Self::along(pieces, None))
     }
 
     /// The axis, of an array that was checked before.

@@ -227,9 +227,29 @@ fn scale<S: Simd, A: Element>(simd: S, row: &mut [A], hi: A, lo: A) {
 /// g becomes y (g - Σ g y); where y is 0 the gradient counts for nothing, whatever it is.
 #[inline(always)]
 fn softmax_gradient<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], sign: f64) {
-    let n = A::Native::<S>::LEN;
     let zero = splat(simd, A::zero());
-    let mut sums = Sums::new(zero);
+    let (hi, lo) = sum_with(
+        simd,
+        gradient,
+        kept,
+        #[inline(always)]
+        |g, y| Lanes::select(y.is(0.0), zero, g * y),
+    );
+    let mean = splat(simd, hi + lo);
+    replace_with(
+        simd,
+        gradient,
+        kept,
+        #[inline(always)]
+        |g, y| Lanes::select(y.is(0.0), zero, (g - mean) * y * sign),
+    );
+}
+
+/// The sum of a term of the gradient and what was kept, in two words.
+#[inline(always)]
+fn sum_with<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], term: impl Fn(Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) -> (A, A) {
+    let n = A::Native::<S>::LEN;
+    let mut sums = Sums::new(splat(simd, A::zero()));
     with_kept(
         gradient,
         kept,
@@ -237,13 +257,17 @@ fn softmax_gradient<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A]
         |g, y| {
             for vector in 0..PARTS / n {
                 let range = vector * n..(vector + 1) * n;
-                let (g, y) = (load(simd, &g[range.clone()]), load(simd, &y[range]));
-                sums.add(vector, Lanes::select(y.is(0.0), zero, g * y));
+                sums.add(vector, term(load(simd, &g[range.clone()]), load(simd, &y[range])));
             }
         },
     );
-    let (hi, lo) = sums.total();
-    let mean = splat(simd, hi + lo);
+    sums.total()
+}
+
+/// Replaces the gradient by a function of it and what was kept.
+#[inline(always)]
+fn replace_with<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], f: impl Fn(Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) {
+    let n = A::Native::<S>::LEN;
     with_kept(
         gradient,
         kept,
@@ -251,8 +275,8 @@ fn softmax_gradient<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A]
         |g, y| {
             for vector in 0..PARTS / n {
                 let range = vector * n..(vector + 1) * n;
-                let (part, y) = (load(simd, &g[range.clone()]), load(simd, &y[range.clone()]));
-                Lanes::select(y.is(0.0), zero, (part - mean) * y * sign).0.store_slice(&mut g[range]);
+                let result = f(load(simd, &g[range.clone()]), load(simd, &y[range.clone()]));
+                result.0.store_slice(&mut g[range]);
             }
         },
     );
@@ -352,36 +376,28 @@ impl LogSoftmax {
 
     #[inline(always)]
     fn backward_at<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A]) {
-        let n = A::Native::<S>::LEN;
         let zero = splat(simd, A::zero());
-        let mut sums = Sums::new(zero);
-        // A masked element is kept as -0: its gradient counts for nothing.
-        with_kept(
+        // The gradient of a masked element counts for nothing.
+        let (hi, lo) = sum_with(
+            simd,
             gradient,
             kept,
             #[inline(always)]
-            |g, y| {
-                for vector in 0..PARTS / n {
-                    let range = vector * n..(vector + 1) * n;
-                    let (g, y) = (load(simd, &g[range.clone()]), load(simd, &y[range]));
-                    sums.add(vector, Lanes::select(zero.splat(1.0).copysign(y).lt(0.0), zero, g));
-                }
-            },
+            |g, y| Lanes::select(masked(y), zero, g),
         );
-        let (hi, lo) = sums.total();
         let total = Pair::new(splat(simd, hi), splat(simd, lo));
-        with_kept(
+        replace_with(
+            simd,
             gradient,
             kept,
             #[inline(always)]
-            |g, y| {
-                for vector in 0..PARTS / n {
-                    let range = vector * n..(vector + 1) * n;
-                    let (part, y) = (load(simd, &g[range.clone()]), load(simd, &y[range.clone()]));
-                    let whole = part - total.times_rounded(y);
-                    Lanes::select(zero.splat(1.0).copysign(y).lt(0.0), zero, whole).0.store_slice(&mut g[range]);
-                }
-            },
+            |g, y| Lanes::select(masked(y), zero, g - total.times_rounded(y)),
         );
     }
+}
+
+/// Whether what was kept says that the element is masked: it is -0.
+#[inline(always)]
+fn masked<S: Simd, A: Element>(kept: Lanes<S, A>) -> LaneMask<S, A> {
+    kept.splat(1.0).copysign(kept).lt(0.0)
 }

@@ -27,7 +27,7 @@ impl TwoSlope for HardShrink {
     }
     #[inline(always)]
     fn upper<T: Real>(self, x: T) -> T::Mask {
-        !(x.ge(-self.lambda) & x.le(self.lambda))
+        super::Shrink::new(self.lambda, 0.0).upper(x)
     }
     fn slopes(self) -> (f64, f64) {
         (0.0, 1.0)

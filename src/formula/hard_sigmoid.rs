@@ -12,7 +12,8 @@ pub struct HardSigmoid {
     sixth: bool,
 }
 
-const SIXTH: (f64, f64) = (0.16666666666666666, 9.25185853854297e-18);
+/// One sixth in two words.
+pub(super) const SIXTH: (f64, f64) = (0.16666666666666666, 9.25185853854297e-18);
 
 impl HardSigmoid {
     pub(crate) fn torch() -> Self {

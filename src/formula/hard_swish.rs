@@ -1,10 +1,10 @@
 use crate::{
+    formula::hard_sigmoid::SIXTH,
     math::Pair,
     pointwise::{Cost, Pointwise},
     real::Real,
 };
 
-const SIXTH: (f64, f64) = (0.16666666666666666, 9.25185853854297e-18);
 const THIRD: (f64, f64) = (0.3333333333333333, 1.850371707708594e-17);
 
 /// The hard swish, f(x) = x min(max(x + 3, 0), 6) / 6 (Howard et al. 2019, arXiv:1905.02244).

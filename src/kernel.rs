@@ -275,7 +275,7 @@ fn value<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output
         input,
         output,
         #[inline(always)]
-        |x| formula.value(x),
+        |x| A::value_at(formula, x),
     ));
 }
 
@@ -287,7 +287,7 @@ fn both<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output:
         output,
         derivative,
         #[inline(always)]
-        |x| (formula.value(x), formula.derivative(x)),
+        |x| A::both_at(formula, x),
     ));
 }
 

@@ -7,13 +7,14 @@ use std::{
     ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub},
 };
 
-use fearless_simd::{Level, Select, Simd, SimdBase, SimdFloat};
+use fearless_simd::{Level, Select, Simd, SimdBase, SimdFloat, SimdNarrow, SimdWiden};
 
 use crate::{element::Element, math::Pair};
 
 /// A real number as formulas see it: `f32` or `f64`, one or many at a time.
 ///
-/// Literals are plain `f64`s, rounded once to the element type. There are no branches: [`select`](Self::select) takes one of two results.
+/// Literals are plain `f64`s, rounded at most once, to the element type. There are no branches: [`select`](Self::select) takes one of two results.
+/// A formula with exponentials meets `f32` elements as `f64` numbers, and its results are rounded to `f32` in the end.
 ///
 /// ```
 /// use ndarray_activations::Real;
@@ -42,7 +43,12 @@ pub trait Real:
 
     /// Whether the element type is `f32`.
     const SINGLE: bool;
+    /// Whether these numbers have digits and exponents to spare: `f64` on behalf of `f32`, where one word does what elsewhere takes two.
+    const SPARE: bool;
 
+    /// A hyper-parameter: a constant, rounded to the element type even where there are digits to spare.
+    #[must_use]
+    fn parameter(self, value: f64) -> Self;
     /// A constant. (`self` only tells which kind of number is wanted.)
     #[must_use]
     fn splat(self, constant: f64) -> Self;
@@ -77,23 +83,19 @@ pub trait Real:
     #[must_use]
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
 
-    /// The smaller of the two; `self` where it is NaN.
+    /// The smaller of the two; `self` where it is NaN or they are equal.
     #[must_use]
-    #[inline(always)]
-    fn at_most(self, bound: f64) -> Self {
-        Self::select(self.gt(bound), self.splat(bound), self)
-    }
-    /// The larger of the two; `self` where it is NaN.
+    fn at_most(self, bound: f64) -> Self;
+    /// The larger of the two; `self` where it is NaN or they are equal.
     #[must_use]
-    #[inline(always)]
-    fn at_least(self, bound: f64) -> Self {
-        Self::select(self.lt(bound), self.splat(bound), self)
-    }
+    fn at_least(self, bound: f64) -> Self;
 
     /// The constant `hi + lo` in two words of the element type.
     #[inline(always)]
     fn constant(self, hi: f64, lo: f64) -> Pair<Self> {
-        if Self::SINGLE {
+        if Self::SPARE {
+            Pair::exact(self.splat(hi))
+        } else if Self::SINGLE {
             let first = f64::from(hi as f32);
             Pair::new(self.splat(first), self.splat(hi - first))
         } else {
@@ -111,10 +113,9 @@ pub trait Real:
     /// The exact product in two words.
     fn exact_product(self, other: Self) -> Pair<Self>;
 
-    /// For `|y| < 2^20`: the nearest integer `n`, and `2^(n + shift)`, as a product of which one factor is a power of two in the normal range;
-    /// `n + shift` must lie there too.
+    /// For a product `self * factor` below 2^20 in magnitude: the nearest integer `n`, and `2^(n + shift)`, which must lie in the normal range.
     #[doc(hidden)]
-    fn round_and_exp2(self, shift: Self) -> (Self, Self);
+    fn round_and_exp2(self, factor: f64, shift: Option<Self>) -> (Self, Self);
 
     /// For a normal positive number: `(k, 2^-k)` with `self * 2^-k` between `sqrt(1/2)` and `sqrt(2)`.
     #[doc(hidden)]
@@ -150,11 +151,21 @@ impl<S: Simd, E: Element> Operand<Self> for Lanes<S, E> {
     }
 }
 
+impl<S: Simd> Operand<Self> for Wide<S> {
+    #[inline(always)]
+    fn operand(self, _like: Self) -> Self {
+        self
+    }
+}
+
 /// A native-width vector of the instruction set `S`.
 #[derive(Clone, Copy, Debug)]
 pub struct Lanes<S: Simd, E: Element>(pub(crate) E::Native<S>);
 
 pub(crate) type LaneMask<S, E> = <<E as fearless_simd::SimdFloatElement>::Native<S> as SimdBase<S>>::Mask;
+
+/// The instructions for `min` and `max` give the second operand where one is NaN or both are zero: those of x86-64 do.
+const SECOND_WINS: bool = cfg!(target_arch = "x86_64");
 
 impl<S: Simd, E: Element> Lanes<S, E> {
     /// Whether the instruction set multiplies and adds with one rounding. Known when the kernel is compiled.
@@ -215,7 +226,12 @@ macro_rules! comparisons {
 impl<S: Simd, E: Element> Real for Lanes<S, E> {
     type Mask = LaneMask<S, E>;
     const SINGLE: bool = E::SINGLE;
+    const SPARE: bool = false;
 
+    #[inline(always)]
+    fn parameter(self, value: f64) -> Self {
+        self.splat(value)
+    }
     #[inline(always)]
     fn splat(self, constant: f64) -> Self {
         use fearless_simd::ExtractToken as _;
@@ -251,6 +267,14 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
     }
     comparisons!(lt => simd_lt, le => simd_le, gt => simd_gt, ge => simd_ge, is => simd_eq);
     #[inline(always)]
+    fn at_most(self, bound: f64) -> Self {
+        if SECOND_WINS { Self(self.splat(bound).0.min(self.0)) } else { Self::select(self.gt(bound), self.splat(bound), self) }
+    }
+    #[inline(always)]
+    fn at_least(self, bound: f64) -> Self {
+        if SECOND_WINS { Self(self.splat(bound).0.max(self.0)) } else { Self::select(self.lt(bound), self.splat(bound), self) }
+    }
+    #[inline(always)]
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self {
         Self(mask.select(yes.0, no.0))
     }
@@ -269,12 +293,16 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
     }
 
     #[inline(always)]
-    fn round_and_exp2(self, shift: Self) -> (Self, Self) {
-        // Adding 1.5 · 2^m leaves the integer in the lowest bits of the significand, where the exponent is made from it.
-        let (magic, bias) = if E::SINGLE { (12_582_912.0, 127.0) } else { (6_755_399_441_055_744.0, 1023.0) };
-        let rounded = self + magic;
+    fn round_and_exp2(self, factor: f64, shift: Option<Self>) -> (Self, Self) {
+        // Adding 1.5 · 2^m and the bias leaves the biased exponent in the lowest bits of the significand.
+        let magic = if E::SINGLE { 12_582_912.0 + 127.0 } else { 6_755_399_441_055_744.0 + 1023.0 };
+        let rounded = self.mul_add(factor, magic);
         let n = rounded - magic;
-        let biased = rounded + (shift + bias);
+        let biased = shift.map_or(
+            rounded,
+            #[inline(always)]
+            |shift| rounded + shift,
+        );
         (n, Self(E::Native::<S>::from_bits(biased.0.to_bits() << E::MANTISSA_BITS)))
     }
 
@@ -287,6 +315,150 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
         let k = Self(E::Native::<S>::from_bits(biased | self.splat(integers).0.to_bits())) - (integers + bias);
         let factor = Self(E::Native::<S>::from_bits(self.splat(top).0.to_bits() - (biased << E::MANTISSA_BITS)));
         (k, factor)
+    }
+}
+
+/// As many `f32` elements as a native-width vector holds, as two vectors of `f64`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wide<S: Simd>([Lanes<S, f64>; 2]);
+
+impl<S: Simd> Wide<S> {
+    #[inline(always)]
+    pub(crate) fn new(lanes: Lanes<S, f32>) -> Self {
+        let (low, high) = lanes.0.widen();
+        Self([Lanes(low), Lanes(high)])
+    }
+
+    /// Each number rounded to `f32`.
+    #[inline(always)]
+    pub(crate) fn narrow(self) -> Lanes<S, f32> {
+        Lanes(self.0[0].0.narrow(self.0[1].0))
+    }
+}
+
+/// The masks of two vectors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WideMask<M>([M; 2]);
+
+macro_rules! wide_operators {
+    ($($trait:ident, $method:ident, $op:tt);*) => {
+        $(impl<S: Simd> $trait for Wide<S> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self([self.0[0] $op other.0[0], self.0[1] $op other.0[1]])
+            }
+        }
+        impl<S: Simd> $trait<f64> for Wide<S> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: f64) -> Self {
+                Self([self.0[0] $op other, self.0[1] $op other])
+            }
+        })*
+    };
+}
+wide_operators!(Add, add, +; Sub, sub, -; Mul, mul, *; Div, div, /);
+
+macro_rules! mask_operators {
+    ($($trait:ident, $method:ident, $op:tt);*) => {
+        $(impl<M: Copy + $trait<Output = M>> $trait for WideMask<M> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self([self.0[0] $op other.0[0], self.0[1] $op other.0[1]])
+            }
+        })*
+    };
+}
+mask_operators!(BitAnd, bitand, &; BitOr, bitor, |);
+
+impl<M: Copy + Not<Output = M>> Not for WideMask<M> {
+    type Output = Self;
+    #[inline(always)]
+    fn not(self) -> Self {
+        Self([!self.0[0], !self.0[1]])
+    }
+}
+
+impl<S: Simd> Neg for Wide<S> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self([-self.0[0], -self.0[1]])
+    }
+}
+
+macro_rules! wide_comparisons {
+    ($($name:ident),*) => {
+        $(#[inline(always)]
+        fn $name(self, other: impl Operand<Self>) -> Self::Mask {
+            let other = other.operand(self);
+            WideMask([self.0[0].$name(other.0[0]), self.0[1].$name(other.0[1])])
+        })*
+    };
+}
+
+impl<S: Simd> Real for Wide<S> {
+    type Mask = WideMask<LaneMask<S, f64>>;
+    const SINGLE: bool = true;
+    const SPARE: bool = true;
+
+    #[inline(always)]
+    fn parameter(self, value: f64) -> Self {
+        self.splat(f64::from(value as f32))
+    }
+    #[inline(always)]
+    fn splat(self, constant: f64) -> Self {
+        Self([self.0[0].splat(constant); 2])
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self([self.0[0].abs(), self.0[1].abs()])
+    }
+    #[inline(always)]
+    fn copysign(self, sign: Self) -> Self {
+        Self([self.0[0].copysign(sign.0[0]), self.0[1].copysign(sign.0[1])])
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self([self.0[0].sqrt(), self.0[1].sqrt()])
+    }
+    #[inline(always)]
+    fn mul_add(self, b: impl Operand<Self>, c: impl Operand<Self>) -> Self {
+        let (b, c) = (b.operand(self), c.operand(self));
+        Self([self.0[0].mul_add(b.0[0], c.0[0]), self.0[1].mul_add(b.0[1], c.0[1])])
+    }
+    #[inline(always)]
+    fn fused_mul_add(self, b: Self, c: Self) -> Self {
+        self.mul_add(b, c)
+    }
+    wide_comparisons!(lt, le, gt, ge, is);
+    #[inline(always)]
+    fn at_most(self, bound: f64) -> Self {
+        Self([self.0[0].at_most(bound), self.0[1].at_most(bound)])
+    }
+    #[inline(always)]
+    fn at_least(self, bound: f64) -> Self {
+        Self([self.0[0].at_least(bound), self.0[1].at_least(bound)])
+    }
+    #[inline(always)]
+    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self {
+        Self([Lanes::select(mask.0[0], yes.0[0], no.0[0]), Lanes::select(mask.0[1], yes.0[1], no.0[1])])
+    }
+    #[inline(always)]
+    fn exact_product(self, other: Self) -> Pair<Self> {
+        Pair::exact(self * other)
+    }
+    #[inline(always)]
+    fn round_and_exp2(self, factor: f64, _: Option<Self>) -> (Self, Self) {
+        let (low, high) = (self.0[0].round_and_exp2(factor, None), self.0[1].round_and_exp2(factor, None));
+        (Self([low.0, high.0]), Self([low.1, high.1]))
+    }
+    #[inline(always)]
+    fn exponent(self) -> (Self, Self) {
+        let (low, high) = (self.0[0].exponent(), self.0[1].exponent());
+        (Self([low.0, high.0]), Self([low.1, high.1]))
     }
 }
 

@@ -21,7 +21,7 @@ impl CELU {
     /// x/α for x <= 0.
     #[inline(always)]
     fn argument<T: Real>(self, x: T) -> Pair<T> {
-        Pair::exact(x.at_most(0.0)).over(x.splat(self.alpha))
+        Pair::exact(x.at_most(0.0)).over(x.parameter(self.alpha))
     }
 }
 
@@ -34,7 +34,7 @@ impl Pointwise for CELU {
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        T::select(x.lt(0.0), expm1_of(self.argument(x)).times_rounded(x.splat(self.alpha)), x)
+        T::select(x.lt(0.0), expm1_of(self.argument(x)).times_rounded(x.parameter(self.alpha)), x)
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {

@@ -41,13 +41,13 @@ impl Pointwise for Softplus {
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        let y = x.exact_product(x.splat(self.beta));
+        let y = x.exact_product(x.parameter(self.beta));
         let positive = T::select(y.hi.gt(0.0), x, x.splat(0.0));
-        T::select(y.hi.gt(self.limit()), x, Parts::new(y).value(positive, x.splat(self.beta)))
+        T::select(y.hi.gt(self.limit()), x, Parts::new(y).value(positive, x.parameter(self.beta)))
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
-        let y = x.exact_product(x.splat(self.beta));
+        let y = x.exact_product(x.parameter(self.beta));
         T::select(y.hi.gt(self.limit()), x.splat(1.0), Gate::new(y).value())
     }
     fn kinks(&self) -> Vec<f64> {

@@ -24,7 +24,7 @@ impl Swish {
     fn argument<T: Real>(self, x: T) -> (Pair<T>, T) {
         let zero = x.splat(0.0);
         let shut = if T::SINGLE { -130.0 } else { -1060.0 };
-        let y = x.exact_product(x.splat(self.beta));
+        let y = x.exact_product(x.parameter(self.beta));
         let outside = y.hi.gt(2.0 * OPEN) | y.hi.lt(shut);
         let held = y.hi.at_most(2.0 * OPEN).at_least(shut);
         (Pair::new(held, T::select(outside, zero, y.lo)), T::select(outside, zero.copysign(x), x))

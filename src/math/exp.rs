@@ -1,6 +1,6 @@
 //! The exponential, and one less.
 
-use std::f64::consts::LOG2_E;
+use std::f64::consts::{LN_2, LOG2_E};
 
 use crate::{math::Pair, real::Real};
 
@@ -24,23 +24,33 @@ const EXPM1_F64: [f64; 11] = [
     2.0894145332755449e-9,
 ];
 
+// Beyond the exponents of `f32`, within those of `f64`.
+const SPARE_BOUND: f64 = 700.0;
+
 /// e^y in pieces: `(1 + p) · 2^n`, the power of two still to be applied.
 ///
 /// A formula multiplies the significand by what it has to before it [scales](Self::scale): a result that is subnormal is then rounded once.
+/// Where there are exponents to spare, the significand has the power of two already, and nothing is left to scale.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exp<T> {
     /// e^y · 2^-n - 1, between -0.3 and 0.42.
     p: Pair<T>,
     /// 2^(n + shift), in the normal range.
     power: T,
-    /// 2^-shift.
+    /// 2^-shift. Without a shift where there are exponents to spare.
     unshift: T,
 }
 
 impl<T: Real> Exp<T> {
     #[inline(always)]
     fn new(y: Pair<T>, shift: T, unshift: T) -> Self {
-        let (n, power) = (y.hi * LOG2_E).round_and_exp2(shift);
+        if T::SPARE {
+            let (n, power) = y.hi.round_and_exp2(LOG2_E, None);
+            let r = n.mul_add(-LN_2, y.hi);
+            let q = r.polynomial(&EXPM1_F32, &EXPM1_F64);
+            return Self { p: Pair::exact((r * r).mul_add(q, r)), power, unshift };
+        }
+        let (n, power) = y.hi.round_and_exp2(LOG2_E, Some(shift));
         let ln_2 = if T::SINGLE { LN_2_F32 } else { LN_2_F64 };
         let r = n.mul_add(-ln_2.0, y.hi);
         let low = n.mul_add(-ln_2.1, y.lo);
@@ -52,6 +62,9 @@ impl<T: Real> Exp<T> {
     /// e^y · 2^-n, between 0.7 and 1.42.
     #[inline(always)]
     pub(crate) fn significand(self) -> Pair<T> {
+        if T::SPARE {
+            return Pair::exact(self.p.hi.mul_add(self.power, self.power));
+        }
         let sum = Pair::fast_sum(self.p.hi.splat(1.0), self.p.hi);
         Pair::new(sum.hi, sum.lo + self.p.lo)
     }
@@ -59,18 +72,24 @@ impl<T: Real> Exp<T> {
     /// `x · 2^n`, rounded once, where e^y has the exponent `n`.
     #[inline(always)]
     pub(crate) fn scale(self, x: T) -> T {
-        x * self.power * self.unshift
+        if T::SPARE { x } else { x * self.power * self.unshift }
     }
 
     /// e^y.
     #[inline(always)]
     pub(crate) fn pair(self) -> Pair<T> {
+        if T::SPARE {
+            return self.significand();
+        }
         self.significand().scaled(self.power * self.unshift)
     }
 
     /// e^y - 1.
     #[inline(always)]
     pub(crate) fn minus_one(self) -> Pair<T> {
+        if T::SPARE {
+            return Pair::exact(self.p.hi.mul_add(self.power, self.power - 1.0));
+        }
         let power = self.power * self.unshift;
         let whole = Pair::sum(power.splat(-1.0), power);
         let sum = Pair::fast_sum(whole.hi, power * self.p.hi);
@@ -81,6 +100,10 @@ impl<T: Real> Exp<T> {
 /// e^y for y <= 0 (or a little above). Below the range of the element type the result is 0.
 #[inline(always)]
 pub(crate) fn exp_of_negative<T: Real>(y: Pair<T>) -> Exp<T> {
+    if T::SPARE {
+        let one = y.hi.splat(1.0);
+        return Exp::new(Pair::exact(y.hi.at_least(-SPARE_BOUND)), one, one);
+    }
     let (lowest, shift) = if T::SINGLE { (-130.0, 64) } else { (-1060.0, 512) };
     let beyond = y.hi.lt(lowest);
     let zero = y.hi.splat(0.0);
@@ -97,6 +120,10 @@ pub(crate) fn expm1_of_negative<T: Real>(y: Pair<T>) -> Pair<T> {
 /// e^y for any y. Beyond the range of the element type the result is 0 or infinite.
 #[inline(always)]
 pub(crate) fn exp_of<T: Real>(y: Pair<T>) -> Exp<T> {
+    if T::SPARE {
+        let one = y.hi.splat(1.0);
+        return Exp::new(Pair::exact(y.hi.at_most(SPARE_BOUND).at_least(-SPARE_BOUND)), one, one);
+    }
     let (bound, shift) = if T::SINGLE { (130.0, 64) } else { (1060.0, 512) };
     let outside = y.hi.abs().gt(bound);
     let held = y.hi.at_most(bound).at_least(-bound);

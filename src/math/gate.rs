@@ -22,7 +22,7 @@ impl<T: Real> Gate<T> {
     #[inline(always)]
     pub(crate) fn new(y: Pair<T>) -> Self {
         let negative = y.hi.lt(0.0);
-        let below = Pair::select(y.hi.gt(0.0), y.negate(), y);
+        let below = y.negative_magnitude();
         let exp = exp_of_negative(below);
         let e = exp.pair();
         let divisor = Pair::fast_sum(e.hi.splat(1.0), e.hi).plus_low(e.lo);

@@ -11,10 +11,22 @@ use crate::{
 pub(crate) const FRAC_1_SQRT_TAU: (f64, f64) = (0.398_942_280_401_432_7, -2.492_327_202_777_2e-17);
 
 // Φ(-t) e^(t²/2) = G / (t + k) with G = first + q · slope(q), q = (t - k) / (t + k), for 0 <= t <= 15 (f32) and 39 (f64). A k of this size needs the shortest
-// polynomial, and this k has a first coefficient next to a machine number; errors 2^-28.1 and 2^-57.5 (tools/coefficients.py mills).
+// polynomial, and this k has a first coefficient next to a machine number; errors 2^-32.2 and 2^-57.5 (tools/coefficients.py mills).
 const MILLS_K: (f64, f64) = (3.364_257_812_5, 5.508_789_062_5);
-const MILLS_FIRST: (f64, f64) = (7.407798e-1, 7.7384026339563250e-1);
-const MILLS_F32: [f64; 9] = [-5.5186945e-1, 2.9361224e-1, -9.687406e-2, 8.020744e-3, 7.900433e-3, -2.162943e-3, -8.753928e-4, 2.9689627e-4, 1.363257e-4];
+const MILLS_FIRST: (f64, f64) = (7.4077981822809369e-1, 7.7384026339563250e-1);
+const MILLS_F32: [f64; 11] = [
+    -5.5186947253374408e-1,
+    2.9361212974750595e-1,
+    -9.6873540729501079e-2,
+    8.0228028633790097e-3,
+    7.8969442098430088e-3,
+    -2.1767218836955230e-3,
+    -8.6870144844972835e-4,
+    3.3489714382331607e-4,
+    1.4250757599599321e-4,
+    -3.7047132195980101e-5,
+    -2.0764704922158185e-5,
+];
 const MILLS_F64: [f64; 21] = [
     -6.8549263479041278e-1,
     5.3623847810036740e-1,
@@ -71,10 +83,14 @@ impl<T: Real> NormalTail<T> {
         let slope = q.polynomial(&MILLS_F32, &MILLS_F64);
         let first = t.splat(if T::SINGLE { MILLS_FIRST.0 } else { MILLS_FIRST.1 });
         let near = Pair::fast_sum(first, slope * q).times(inverse);
+        let exp = exp_of_negative(exponent);
+        if T::SPARE {
+            return Self { t, exp, mills: near };
+        }
         // The inverse is that of t' + k for a t' close by, where the ratio P was computed exactly so; P' = t P - 1/sqrt(2 π) leads back to t.
         let step = divisor.hi * reciprocal.relative_error();
         let descent = (-t).mul_add(near.hi, FRAC_1_SQRT_TAU.0);
-        Self { t, exp: exp_of_negative(exponent), mills: near.plus_low(descent * step) }
+        Self { t, exp, mills: near.plus_low(descent * step) }
     }
 
     /// Φ(-t).

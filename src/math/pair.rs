@@ -5,7 +5,8 @@ use crate::real::Real;
 /// An unevaluated sum `hi + lo` with `|lo|` at most about one unit in the last place of `hi`.
 ///
 /// The operations below keep about twice the precision of the element type (a little less without fused multiply-add); see Dekker (1971),
-/// doi:10.1007/BF01397083, and Ogita, Rump and Oishi (2005), doi:10.1137/030601818.
+/// doi:10.1007/BF01397083, and Ogita, Rump and Oishi (2005), doi:10.1137/030601818. Numbers with digits to spare ([`Real::SPARE`]) need no lower word:
+/// it stays 0, and nothing is computed for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair<T> {
     /// The value, rounded.
@@ -30,6 +31,9 @@ impl<T: Real> Pair<T> {
     /// The exact sum of two numbers of which the first is not smaller in magnitude (or is zero).
     #[inline(always)]
     pub fn fast_sum(large: T, small: T) -> Self {
+        if T::SPARE {
+            return Self::exact(large + small);
+        }
         let hi = large + small;
         Self { hi, lo: small - (hi - large) }
     }
@@ -37,6 +41,9 @@ impl<T: Real> Pair<T> {
     /// The exact sum of any two numbers.
     #[inline(always)]
     pub fn sum(a: T, b: T) -> Self {
+        if T::SPARE {
+            return Self::exact(a + b);
+        }
         let hi = a + b;
         let part = hi - a;
         Self { hi, lo: (a - (hi - part)) + (b - part) }
@@ -51,6 +58,9 @@ impl<T: Real> Pair<T> {
     /// `hi + lo`, rounded.
     #[inline(always)]
     pub fn round(self) -> T {
+        if T::SPARE {
+            return self.hi;
+        }
         self.hi + self.lo
     }
 
@@ -58,13 +68,29 @@ impl<T: Real> Pair<T> {
     #[inline(always)]
     #[must_use]
     pub fn negate(self) -> Self {
+        if T::SPARE {
+            return Self::exact(-self.hi);
+        }
         Self { hi: -self.hi, lo: -self.lo }
+    }
+
+    /// -|x|.
+    #[inline(always)]
+    #[must_use]
+    pub fn negative_magnitude(self) -> Self {
+        if T::SPARE {
+            return Self::exact(-self.hi.abs());
+        }
+        Self::select(self.hi.gt(0.0), self.negate(), self)
     }
 
     /// The sum with a number of any size.
     #[inline(always)]
     #[must_use]
     pub fn plus(self, other: T) -> Self {
+        if T::SPARE {
+            return Self::exact(self.hi + other);
+        }
         let sum = Self::sum(self.hi, other);
         Self::fast_sum(sum.hi, sum.lo + self.lo)
     }
@@ -73,6 +99,9 @@ impl<T: Real> Pair<T> {
     #[inline(always)]
     #[must_use]
     pub fn plus_low(self, other: T) -> Self {
+        if T::SPARE {
+            return self.plus(other);
+        }
         Self { hi: self.hi, lo: self.lo + other }
     }
 
@@ -81,6 +110,9 @@ impl<T: Real> Pair<T> {
     #[must_use]
     #[allow(clippy::should_implement_trait, reason = "one of several sums, next to `plus` and `plus_low`")]
     pub fn add(self, other: Self) -> Self {
+        if T::SPARE {
+            return self.plus(other.hi);
+        }
         let sum = Self::sum(self.hi, other.hi);
         Self::fast_sum(sum.hi, sum.lo + (self.lo + other.lo))
     }
@@ -89,6 +121,9 @@ impl<T: Real> Pair<T> {
     #[inline(always)]
     #[must_use]
     pub fn times(self, factor: T) -> Self {
+        if T::SPARE {
+            return Self::exact(self.hi * factor);
+        }
         let product = self.hi.exact_product(factor);
         Self { hi: product.hi, lo: self.lo.mul_add(factor, product.lo) }
     }
@@ -97,6 +132,9 @@ impl<T: Real> Pair<T> {
     #[inline(always)]
     #[must_use]
     pub fn product(self, other: Self) -> Self {
+        if T::SPARE {
+            return self.times(other.hi);
+        }
         let product = self.hi.exact_product(other.hi);
         Self { hi: product.hi, lo: self.lo.mul_add(other.hi, self.hi.mul_add(other.lo, product.lo)) }
     }
@@ -104,6 +142,9 @@ impl<T: Real> Pair<T> {
     /// The product with one number, rounded once.
     #[inline(always)]
     pub fn times_rounded(self, factor: T) -> T {
+        if T::SPARE {
+            return self.hi * factor;
+        }
         factor.mul_add(self.hi, factor * self.lo)
     }
 
@@ -111,12 +152,18 @@ impl<T: Real> Pair<T> {
     #[inline(always)]
     #[must_use]
     pub fn scaled(self, power_of_two: T) -> Self {
+        if T::SPARE {
+            return self.times(power_of_two);
+        }
         Self { hi: self.hi * power_of_two, lo: self.lo * power_of_two }
     }
 
     /// `yes` where the mask holds, `no` elsewhere.
     #[inline(always)]
     pub fn select(mask: T::Mask, yes: Self, no: Self) -> Self {
+        if T::SPARE {
+            return Self::exact(T::select(mask, yes.hi, no.hi));
+        }
         Self { hi: T::select(mask, yes.hi, no.hi), lo: T::select(mask, yes.lo, no.lo) }
     }
 
@@ -130,6 +177,9 @@ impl<T: Real> Pair<T> {
     #[inline(always)]
     #[must_use]
     pub fn over(self, divisor: T) -> Self {
+        if T::SPARE {
+            return Self::exact(self.hi / divisor);
+        }
         let quotient = self.hi / divisor;
         let remainder = (-quotient).fused_mul_add(divisor, self.hi) + self.lo;
         Self { hi: quotient, lo: remainder / divisor }
@@ -138,6 +188,9 @@ impl<T: Real> Pair<T> {
     /// The quotient of two pairs, rounded: 0.5 units in the last place and a little.
     #[inline(always)]
     pub fn quotient(self, divisor: Self) -> T {
+        if T::SPARE {
+            return self.hi / divisor.hi;
+        }
         divisor.reciprocal().times(self).round()
     }
 }
@@ -154,6 +207,9 @@ impl<T: Real> Reciprocal<T> {
     /// `dividend / x` in two words.
     #[inline(always)]
     pub fn times(self, dividend: Pair<T>) -> Pair<T> {
+        if T::SPARE {
+            return Pair::exact(dividend.hi * self.approximate);
+        }
         let quotient = dividend.hi * self.approximate;
         let remainder = (-quotient).mul_add(self.of.hi, dividend.hi) + (-quotient).mul_add(self.of.lo, dividend.lo);
         Pair { hi: quotient, lo: remainder * self.approximate }
@@ -162,6 +218,9 @@ impl<T: Real> Reciprocal<T> {
     /// `1 / x` in two words.
     #[inline(always)]
     pub fn pair(self) -> Pair<T> {
+        if T::SPARE {
+            return Pair::exact(self.approximate);
+        }
         Pair { hi: self.approximate, lo: self.approximate * self.relative_error() }
     }
 

@@ -16,7 +16,7 @@ pub(crate) struct Softplus<T: Real> {
 impl<T: Real> Softplus<T> {
     #[inline(always)]
     pub(crate) fn new(y: Pair<T>) -> Self {
-        let below = Pair::select(y.hi.gt(0.0), y.negate(), y);
+        let below = y.negative_magnitude();
         let exp = exp_of_negative(below);
         Self { exp, e: exp.pair(), negative: y.hi.lt(0.0) }
     }

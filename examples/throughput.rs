@@ -1,0 +1,163 @@
+//! Throughput of every layer of the catalogue, in elements a second: `cargo run --release --example throughput -- --help`.
+
+use std::{
+    error::Error,
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use clap::{Parser, ValueEnum};
+use ndarray::ArrayD;
+use ndarray_activations::{Element, Entry, Layer, catalog};
+use ndarray_rand::{RandomExt, rand::SeedableRng, rand_distr::Normal};
+use rand::rngs::StdRng;
+
+/// How a layer is used.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Mode {
+    /// `infer`: a new array.
+    Infer,
+    /// `infer_into` an array that is there.
+    InferInto,
+    /// `infer_inplace`.
+    InferInplace,
+    /// `forward_into`.
+    ForwardInto,
+    /// `backward_into`.
+    BackwardInto,
+    /// `forward` and `backward`, two new arrays.
+    Train,
+    /// `forward_into` and `backward_into`.
+    TrainInto,
+}
+
+/// Prints how many thousand million elements a second each layer takes, on inputs from N(0, 1).
+#[derive(Debug, Parser)]
+struct Options {
+    /// Only names that contain this.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Numbers of elements, in rows of the last axis.
+    #[arg(long, value_delimiter = ',', default_value = "4096,65536,1048576")]
+    sizes: Vec<usize>,
+    /// The length of the last axis.
+    #[arg(long, default_value_t = 1024)]
+    row: usize,
+    /// Ways of use.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "infer,infer_into,forward_into,backward_into,train,train_into")]
+    modes: Vec<Mode>,
+    /// `f32`, `f64`.
+    #[arg(long, value_delimiter = ',', default_value = "f32")]
+    elements: Vec<String>,
+    /// Threads.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Milliseconds for one figure.
+    #[arg(long, default_value_t = 20)]
+    budget: u64,
+    /// Comma-separated values instead of a table.
+    #[arg(long)]
+    csv: bool,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse();
+    rayon::ThreadPoolBuilder::new().num_threads(options.threads).build_global()?;
+    let columns = options.modes.iter().filter_map(ValueEnum::to_possible_value).map(|mode| mode.get_name().to_owned());
+    if options.csv {
+        println!("name,element,threads,size,mode,nanoseconds");
+    } else {
+        println!("{:16} {:4} {:>9}{}", "", "", "elements", columns.map(|name| format!(" {name:>13}")).collect::<String>());
+    }
+    for element in &options.elements {
+        match element.as_str() {
+            "f32" => table::<f32>(&options, element)?,
+            "f64" => table::<f64>(&options, element)?,
+            other => return Err(format!("no element type {other}: f32 or f64").into()),
+        }
+    }
+    Ok(())
+}
+
+fn table<A: Element>(options: &Options, element: &str) -> Result<(), Box<dyn Error>> {
+    for &size in &options.sizes {
+        let row = options.row.min(size);
+        let normal = Normal::new(0.0, 1.0)?;
+        let mut rng = StdRng::seed_from_u64(1);
+        let x = ArrayD::random_using(vec![size / row, row], normal, &mut rng).mapv(A::rounded);
+        let line = |name: &str, times: &[Option<f64>]| {
+            if options.csv {
+                for (mode, time) in options.modes.iter().zip(times) {
+                    if let (Some(mode), Some(time)) = (mode.to_possible_value(), time) {
+                        println!("{name},{element},{},{size},{},{:.1}", options.threads, mode.get_name(), time * 1e9);
+                    }
+                }
+            } else {
+                let cells = times.iter().map(|time| time.map_or(format!(" {:>13}", "-"), |time| format!(" {:>13.3}", size as f64 / time / 1e9)));
+                println!("{name:16} {element:4} {size:>9}{}", cells.collect::<String>());
+            }
+        };
+        if "copy".contains(&options.only) {
+            let mut y = x.clone();
+            let time = median(options, || y.assign(black_box(&x)));
+            line("copy", &vec![Some(time); options.modes.len()]);
+        }
+        for entry in catalog().filter(|entry| entry.name().contains(&options.only)) {
+            let times = options.modes.iter().map(|&mode| measure(options, entry, &x, mode)).collect::<Result<Vec<_>, _>>()?;
+            line(entry.name(), &times);
+        }
+    }
+    Ok(())
+}
+
+/// The seconds of one call, where the layer can be used so.
+fn measure<A: Element>(options: &Options, entry: &Entry, x: &ArrayD<A>, mode: Mode) -> Result<Option<f64>, Box<dyn Error>> {
+    let mut layer: Box<dyn Layer<A>> = entry.layer();
+    let Ok(shape) = layer.output_shape(x.shape()) else { return Ok(None) };
+    let g = ArrayD::from_elem(shape.clone(), A::rounded(0.5));
+    let (mut y, mut dx) = (g.clone(), x.clone());
+    layer.forward(x)?;
+    let mut failed = None;
+    let mut note = |result: ndarray_activations::Result<()>| failed = result.err().or(failed.take());
+    let time = match mode {
+        Mode::Infer => median(options, || note(layer.infer(black_box(x)).map(|y| drop(black_box(y))))),
+        Mode::InferInto => median(options, || note(layer.infer_into(black_box(x).view(), y.view_mut()))),
+        Mode::InferInplace if x.shape() == y.shape() => {
+            y.assign(x);
+            median(options, || note(layer.infer_inplace(black_box(&mut y).view_mut())))
+        }
+        Mode::InferInplace => return Ok(None),
+        Mode::ForwardInto => median(options, || note(layer.forward_into(black_box(x).view(), y.view_mut()))),
+        Mode::BackwardInto => median(options, || note(layer.backward_into(black_box(&g).view(), dx.view_mut()))),
+        Mode::Train => median(options, || {
+            note(layer.forward(black_box(x)).and_then(|y| layer.backward(&g).map(|dx| drop(black_box((y, dx))))));
+        }),
+        Mode::TrainInto => median(options, || {
+            note(layer.forward_into(black_box(x).view(), y.view_mut()).and_then(|()| layer.backward_into(g.view(), dx.view_mut())));
+        }),
+    };
+    failed.map_or(Ok(Some(time)), |error| Err(error.into()))
+}
+
+/// The median time of a call: of groups of calls, if one is too short for the clock.
+fn median(options: &Options, mut call: impl FnMut()) -> f64 {
+    let started = Instant::now();
+    let mut warm = 0_u32;
+    while warm < 3 || started.elapsed() < Duration::from_millis(options.budget / 10) {
+        call();
+        warm += 1;
+    }
+    let group = (20e-6 * f64::from(warm) / started.elapsed().as_secs_f64()).ceil() as u32;
+    let mut times = Vec::new();
+    let started = Instant::now();
+    while times.len() < 5 || started.elapsed() < Duration::from_millis(options.budget) {
+        let before = Instant::now();
+        for _ in 0..group {
+            call();
+        }
+        times.push(before.elapsed().as_secs_f64() / f64::from(group));
+    }
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}

@@ -56,6 +56,9 @@ struct Options {
     /// Milliseconds for one figure.
     #[arg(long, default_value_t = 20)]
     budget: u64,
+    /// Clock cycles an element instead: less noisy where the clock changes. A chain of dependent operations, four cycles a pair, is the clock.
+    #[arg(long, conflicts_with = "csv")]
+    cycles: bool,
     /// Comma-separated values instead of a table.
     #[arg(long)]
     csv: bool,
@@ -94,7 +97,7 @@ fn table<A: Element>(options: &Options, element: &str) -> Result<(), Box<dyn Err
                     }
                 }
             } else {
-                let cells = times.iter().map(|time| time.map_or(format!(" {:>13}", "-"), |time| format!(" {:>13.3}", size as f64 / time / 1e9)));
+                let cells = times.iter().map(|time| time.map_or(format!(" {:>13}", "-"), |time| format!(" {:>13.3}", if options.cycles { time / size as f64 } else { size as f64 / time / 1e9 })));
                 println!("{name:16} {element:4} {size:>9}{}", cells.collect::<String>());
             }
         };
@@ -152,12 +155,24 @@ fn median(options: &Options, mut call: impl FnMut()) -> f64 {
     let mut times = Vec::new();
     let started = Instant::now();
     while times.len() < 5 || started.elapsed() < Duration::from_millis(options.budget) {
+        let cycle = if options.cycles { cycle() } else { 1.0 };
         let before = Instant::now();
         for _ in 0..group {
             call();
         }
-        times.push(before.elapsed().as_secs_f64() / f64::from(group));
+        times.push(before.elapsed().as_secs_f64() / f64::from(group) / cycle);
     }
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
+}
+
+/// The seconds of one clock cycle, now.
+fn cycle() -> f64 {
+    let before = Instant::now();
+    let (mut product, factor) = (black_box(3_u64), black_box(5_u64));
+    for _ in 0..2000 {
+        product = (product ^ factor).wrapping_mul(factor);
+    }
+    black_box(product);
+    before.elapsed().as_secs_f64() / 8000.0
 }

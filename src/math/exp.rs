@@ -45,12 +45,12 @@ impl<T: Real> Exp<T> {
     #[inline(always)]
     fn new(y: Pair<T>, shift: T, unshift: T) -> Self {
         if T::SPARE {
-            let (n, power) = y.hi.round_and_exp2(LOG2_E, None);
+            let (n, power) = y.hi.round_and_exp2(LOG2_E, y.hi.splat(0.0));
             let r = n.mul_add(-LN_2, y.hi);
             let q = r.polynomial(&EXPM1_F32, &EXPM1_F64);
             return Self { p: Pair::exact((r * r).mul_add(q, r)), power, unshift };
         }
-        let (n, power) = y.hi.round_and_exp2(LOG2_E, Some(shift));
+        let (n, power) = y.hi.round_and_exp2(LOG2_E, shift);
         let ln_2 = if T::SINGLE { LN_2_F32 } else { LN_2_F64 };
         let r = n.mul_add(-ln_2.0, y.hi);
         let low = n.mul_add(-ln_2.1, y.lo);

@@ -81,7 +81,7 @@ impl<T: Real> Pair<T> {
         if T::SPARE {
             return Self::exact(-self.hi.abs());
         }
-        Self::select(self.hi.gt(0.0), self.negate(), self)
+        Self { hi: -self.hi.abs(), lo: T::select(self.hi.gt(0.0), -self.lo, self.lo) }
     }
 
     /// The sum with a number of any size.

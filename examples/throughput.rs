@@ -97,7 +97,11 @@ fn table<A: Element>(options: &Options, element: &str) -> Result<(), Box<dyn Err
                     }
                 }
             } else {
-                let cells = times.iter().map(|time| time.map_or(format!(" {:>13}", "-"), |time| format!(" {:>13.3}", if options.cycles { time / size as f64 } else { size as f64 / time / 1e9 })));
+                let cells = times.iter().map(|time| {
+                    time.map_or(format!(" {:>13}", "-"), |time| {
+                        format!(" {:>13.3}", if options.cycles { time / size as f64 } else { size as f64 / time / 1e9 })
+                    })
+                });
                 println!("{name:16} {element:4} {size:>9}{}", cells.collect::<String>());
             }
         };

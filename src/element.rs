@@ -5,8 +5,7 @@ use ndarray::NdFloat;
 
 use crate::{
     engine::Engine,
-    pointwise::{Cost, Pointwise},
-    real::{Lanes, Wide},
+    real::{Lanes, Wide, Work},
 };
 
 /// What an array of this crate holds: `f32` or `f64`. Sealed: the kernels are compiled in this crate, once for each of the two.
@@ -46,14 +45,10 @@ pub trait Element: NdFloat + SimdFloatElement + Engine + Default {
     /// ```
     fn widened(self) -> f64;
 
-    /// f(x); with `f32` widened to `f64` and rounded once in the end, if the formula has exponentials. Measured, that is both faster than exponentials in
-    /// two words of `f32` and more accurate.
+    /// The numbers that formulas with exponentials meet: `f64` for both, in two words where the element is one. Measured, `f32` widened, computed in one word
+    /// of `f64` and rounded once is both faster and more accurate than two words of `f32`.
     #[doc(hidden)]
-    fn value_at<S: Simd, P: Pointwise>(formula: P, x: Lanes<S, Self>) -> Lanes<S, Self>;
-
-    /// f(x) and f'(x), likewise.
-    #[doc(hidden)]
-    fn both_at<S: Simd, P: Pointwise>(formula: P, x: Lanes<S, Self>) -> (Lanes<S, Self>, Lanes<S, Self>);
+    type Work<S: Simd>: Work<S, Self>;
 
     /// A number in [0, 1) from the topmost bits of the word, as many as the significand has: the same for both types, apart from rounding down.
     #[doc(hidden)]
@@ -63,6 +58,7 @@ pub trait Element: NdFloat + SimdFloatElement + Engine + Default {
 impl Element for f32 {
     const SINGLE: bool = true;
     const MANTISSA_BITS: u32 = 23;
+    type Work<S: Simd> = Wide<S>;
 
     #[inline(always)]
     fn rounded(value: f64) -> Self {
@@ -73,19 +69,6 @@ impl Element for f32 {
         f64::from(self)
     }
     #[inline(always)]
-    fn value_at<S: Simd, P: Pointwise>(formula: P, x: Lanes<S, Self>) -> Lanes<S, Self> {
-        if formula.cost() == Cost::Transcendental { formula.value(Wide::new(x)).narrow() } else { formula.value(x) }
-    }
-    #[inline(always)]
-    fn both_at<S: Simd, P: Pointwise>(formula: P, x: Lanes<S, Self>) -> (Lanes<S, Self>, Lanes<S, Self>) {
-        if formula.cost() == Cost::Transcendental {
-            let x = Wide::new(x);
-            (formula.value(x).narrow(), formula.derivative(x).narrow())
-        } else {
-            (formula.value(x), formula.derivative(x))
-        }
-    }
-    #[inline(always)]
     fn uniform(word: u64) -> Self {
         (word >> 40) as Self * (1.0 / (1 << 24) as Self)
     }
@@ -94,6 +77,7 @@ impl Element for f32 {
 impl Element for f64 {
     const SINGLE: bool = false;
     const MANTISSA_BITS: u32 = 52;
+    type Work<S: Simd> = Lanes<S, Self>;
 
     #[inline(always)]
     fn rounded(value: f64) -> Self {
@@ -102,14 +86,6 @@ impl Element for f64 {
     #[inline(always)]
     fn widened(self) -> f64 {
         self
-    }
-    #[inline(always)]
-    fn value_at<S: Simd, P: Pointwise>(formula: P, x: Lanes<S, Self>) -> Lanes<S, Self> {
-        formula.value(x)
-    }
-    #[inline(always)]
-    fn both_at<S: Simd, P: Pointwise>(formula: P, x: Lanes<S, Self>) -> (Lanes<S, Self>, Lanes<S, Self>) {
-        (formula.value(x), formula.derivative(x))
     }
     #[inline(always)]
     fn uniform(word: u64) -> Self {

@@ -10,7 +10,7 @@ use fearless_simd::{Level, Simd, SimdBase, SimdMask};
 use crate::{
     element::Element,
     pointwise::{Cost, Pointwise, TwoSlope},
-    real::{Lanes, Real},
+    real::{Lanes, Real, Work as _},
 };
 
 /// The most lanes of any instruction set.
@@ -268,6 +268,23 @@ pub(crate) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, inp
     }
 }
 
+/// f(x), computed in wider numbers if the formula has exponentials.
+#[inline(always)]
+fn value_at<P: Pointwise, S: Simd, A: Element>(formula: P, x: Lanes<S, A>) -> Lanes<S, A> {
+    if formula.cost() == Cost::Transcendental { formula.value(A::Work::<S>::widen(x)).narrow() } else { formula.value(x) }
+}
+
+/// f(x) and f'(x), likewise.
+#[inline(always)]
+fn both_at<P: Pointwise, S: Simd, A: Element>(formula: P, x: Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>) {
+    if formula.cost() == Cost::Transcendental {
+        let x = A::Work::<S>::widen(x);
+        (formula.value(x).narrow(), formula.derivative(x).narrow())
+    } else {
+        (formula.value(x), formula.derivative(x))
+    }
+}
+
 #[inline(always)]
 fn value<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: &mut [A]) {
     at_level!(level, simd => map(
@@ -275,7 +292,7 @@ fn value<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output
         input,
         output,
         #[inline(always)]
-        |x| A::value_at(formula, x),
+        |x| value_at(formula, x),
     ));
 }
 
@@ -287,7 +304,7 @@ fn both<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output:
         output,
         derivative,
         #[inline(always)]
-        |x| A::both_at(formula, x),
+        |x| both_at(formula, x),
     ));
 }
 
@@ -457,31 +474,42 @@ fn sloped<S: Simd, A: Element>(gradient: Lanes<S, A>, slope: f64) -> Lanes<S, A>
     if slope == 0.0 { gradient.splat(0.0) } else { gradient * slope }
 }
 
+/// The gradient times the slope that the lowest bits of the word choose.
+#[inline(always)]
+fn select_slope<S: Simd, A: Element>(g: Lanes<S, A>, word: u64, lower: f64, upper: f64) -> Lanes<S, A> {
+    use fearless_simd::ExtractToken as _;
+    let mask = <A::Native<S> as SimdBase<S>>::Mask::from_bitmask(g.0.token(), word);
+    Lanes::select(mask, sloped(g, upper), sloped(g, lower))
+}
+
 #[inline(always)]
 fn choose_at<S: Simd, A: Element>(simd: S, gradient: Option<&[A]>, bits: &[u64], output: &mut [A], lower: f64, upper: f64) {
     let n = A::Native::<S>::LEN;
-    for (w, (&word, y)) in bits.iter().zip(output.chunks_mut(WORD)).enumerate() {
-        for (i, y) in y.chunks_mut(n).enumerate() {
-            let g = match gradient {
-                Some(gradient) => {
-                    let part = &gradient[w * WORD + i * n..w * WORD + i * n + y.len()];
-                    if part.len() == n { load(simd, part) } else { load_part(simd, part) }
+    let full = output.len() / WORD * WORD;
+    let (body, rest) = output.split_at_mut(full);
+    match gradient {
+        Some(gradient) => {
+            for ((&word, y), g) in bits.iter().zip(body.chunks_exact_mut(WORD)).zip(gradient.chunks_exact(WORD)) {
+                for (i, (y, g)) in y.chunks_exact_mut(n).zip(g.chunks_exact(n)).enumerate() {
+                    select_slope(load(simd, g), word >> (i * n), lower, upper).0.store_slice(y);
                 }
-                None => {
-                    if y.len() == n {
-                        load(simd, y)
-                    } else {
-                        load_part(simd, y)
-                    }
-                }
-            };
-            let mask = <A::Native<S> as SimdBase<S>>::Mask::from_bitmask(simd, word >> (i * n));
-            let product = Lanes::select(mask, sloped(g, upper), sloped(g, lower));
-            if y.len() == n {
-                product.0.store_slice(y);
-            } else {
-                store_part(product, y);
             }
+        }
+        None => {
+            for (&word, y) in bits.iter().zip(body.chunks_exact_mut(WORD)) {
+                for (i, y) in y.chunks_exact_mut(n).enumerate() {
+                    select_slope(load(simd, y), word >> (i * n), lower, upper).0.store_slice(y);
+                }
+            }
+        }
+    }
+    if let Some(&word) = bits.get(full / WORD) {
+        for (i, y) in rest.chunks_mut(n).enumerate() {
+            let g = match gradient {
+                Some(gradient) => load_part(simd, &gradient[full + i * n..full + i * n + y.len()]),
+                None => load_part(simd, y),
+            };
+            store_part(select_slope(g, word >> (i * n), lower, upper), y);
         }
     }
 }

@@ -117,6 +117,10 @@ pub trait Real:
     #[doc(hidden)]
     fn round_and_exp2(self, factor: f64, shift: Self) -> (Self, Self);
 
+    /// All the numbers in order.
+    #[doc(hidden)]
+    fn words(self, words: &mut [f64]);
+
     /// For a normal positive number: `(k, 2^-k)` with `self * 2^-k` between `sqrt(1/2)` and `sqrt(2)`.
     #[doc(hidden)]
     fn exponent(self) -> (Self, Self);
@@ -319,6 +323,13 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
     }
 
     #[inline(always)]
+    fn words(self, words: &mut [f64]) {
+        for (word, element) in words.iter_mut().zip(self.0.as_slice()) {
+            *word = element.widened();
+        }
+    }
+
+    #[inline(always)]
     fn exponent(self) -> (Self, Self) {
         let (integers, bias, top) = if E::SINGLE { (8_388_608.0, 127.0, f64::powi(2.0, 127)) } else { (4_503_599_627_370_496.0, 1023.0, f64::powi(2.0, 1023)) };
         let one = self.splat(1.0).0.to_bits();
@@ -332,25 +343,42 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
 
 /// As many `f32` elements as a native-width vector holds, as two vectors of `f64`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wide<S: Simd>([Lanes<S, f64>; 2]);
+pub struct Wide<S: Simd>([Lanes<S, f64>; 2]);
 
-impl<S: Simd> Wide<S> {
+/// The numbers that stand for elements `A` while a formula with exponentials is computed.
+pub trait Work<S: Simd, A: Element>: Real {
+    /// From elements.
+    fn widen(lanes: Lanes<S, A>) -> Self;
+    /// To elements, rounded.
+    fn narrow(self) -> Lanes<S, A>;
+}
+
+impl<S: Simd> Work<S, f32> for Wide<S> {
     #[inline(always)]
-    pub(crate) fn new(lanes: Lanes<S, f32>) -> Self {
+    fn widen(lanes: Lanes<S, f32>) -> Self {
         let (low, high) = lanes.0.widen();
         Self([Lanes(low), Lanes(high)])
     }
-
-    /// Each number rounded to `f32`.
     #[inline(always)]
-    pub(crate) fn narrow(self) -> Lanes<S, f32> {
+    fn narrow(self) -> Lanes<S, f32> {
         Lanes(self.0[0].0.narrow(self.0[1].0))
+    }
+}
+
+impl<S: Simd> Work<S, f64> for Lanes<S, f64> {
+    #[inline(always)]
+    fn widen(lanes: Self) -> Self {
+        lanes
+    }
+    #[inline(always)]
+    fn narrow(self) -> Self {
+        self
     }
 }
 
 /// The masks of two vectors.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct WideMask<M>([M; 2]);
+pub struct WideMask<M>([M; 2]);
 
 macro_rules! wide_operators {
     ($($trait:ident, $method:ident, $op:tt);*) => {
@@ -466,6 +494,12 @@ impl<S: Simd> Real for Wide<S> {
     fn round_and_exp2(self, factor: f64, shift: Self) -> (Self, Self) {
         let (low, high) = (self.0[0].round_and_exp2(factor, shift.0[0]), self.0[1].round_and_exp2(factor, shift.0[1]));
         (Self([low.0, high.0]), Self([low.1, high.1]))
+    }
+    #[inline(always)]
+    fn words(self, words: &mut [f64]) {
+        let (low, high) = words.split_at_mut(words.len() / 2);
+        self.0[0].words(low);
+        self.0[1].words(high);
     }
     #[inline(always)]
     fn exponent(self) -> (Self, Self) {

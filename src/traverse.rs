@@ -1,6 +1,6 @@
 //! Arrays of any layout as slices, and slices over threads: the only code that knows strides or threads.
 
-use ndarray::{ArrayD, ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix2, IxDyn, ShapeError};
+use ndarray::{ArrayD, ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix2, IxDyn, ShapeError, Slice};
 
 use crate::{element::Element, kernel::WORD, pointwise::Cost};
 
@@ -643,8 +643,7 @@ impl<A: Element> Job<'_, A> {
             }
             return;
         }
-        let Self { mut array, beside } = self;
-        let mut beside = beside;
+        let Self { mut array, mut beside } = self;
         if outer == 0 {
             array = array.insert_axis(Axis(0));
             beside = match beside {
@@ -653,27 +652,31 @@ impl<A: Element> Job<'_, A> {
                 Beside::Read(view) => Beside::Read(view.insert_axis(Axis(0))),
             };
         }
-        let (mut array, count) = (Rows(array), NEIGHBOURS);
-        let total = array.0.len_of(Axis(0));
-        A::with_scratch(2 * count.min(total) * length, |scratch| {
-            let (main, other) = scratch.split_at_mut(count.min(total) * length);
-            for start in (0..total).step_by(count) {
-                let end = total.min(start + count);
-                let size = (end - start) * length;
-                let (main, other) = (&mut main[..size], &mut other[..size]);
-                array.gather(start, end, main);
+        let total = array.len_of(Axis(0));
+        // Rows at distances that are powers of two would fall on the same lines of the cache.
+        let stride = length.next_multiple_of(TILE) + TILE;
+        let size = NEIGHBOURS.min(total) * stride;
+        A::with_scratch(2 * size, |scratch| {
+            let (main, other) = scratch.split_at_mut(size);
+            for start in (0..total).step_by(NEIGHBOURS) {
+                let end = total.min(start + NEIGHBOURS);
+                let here = Slice::from(start..end);
+                let (main, other) = (&mut main[..(end - start) * stride], &mut other[..(end - start) * stride]);
+                gather(array.slice_axis(Axis(0), here), main, stride);
+                let both = main.chunks_exact_mut(stride).zip(other.chunks_exact_mut(stride)).map(|(row, beside)| (&mut row[..length], &mut beside[..length]));
                 match &mut beside {
-                    Beside::Nothing => main.chunks_exact_mut(length).for_each(|row| body(row, RowBeside::Nothing)),
+                    Beside::Nothing => both.for_each(|(row, _)| body(row, RowBeside::Nothing)),
                     Beside::Fill(view) => {
-                        main.chunks_exact_mut(length).zip(other.chunks_exact_mut(length)).for_each(|(row, beside)| body(row, RowBeside::Fill(beside)));
-                        Rows(view.view_mut()).scatter(start, end, other);
+                        both.for_each(|(row, beside)| body(row, RowBeside::Fill(beside)));
+                        scatter(view.slice_axis_mut(Axis(0), here), other, stride);
                     }
                     Beside::Read(view) => {
-                        gather(view.view(), start, end, other);
-                        main.chunks_exact_mut(length).zip(other.chunks_exact(length)).for_each(|(row, beside)| body(row, RowBeside::Read(beside)));
+                        gather(view.slice_axis(Axis(0), here), other, stride);
+                        let both = main.chunks_exact_mut(stride).zip(other.chunks_exact(stride));
+                        both.for_each(|(row, beside)| body(&mut row[..length], RowBeside::Read(&beside[..length])));
                     }
                 }
-                array.scatter(start, end, main);
+                scatter(array.slice_axis_mut(Axis(0), here), main, stride);
             }
         });
     }
@@ -694,27 +697,54 @@ fn spread_rows<A: Element>(job: Job<'_, A>, outer: usize, length: usize, body: R
     job.run(outer, length, body);
 }
 
-/// Rows along the first axis, each over the other axes.
-struct Rows<V>(V);
+/// How many elements of each row are brought together at a time.
+const TILE: usize = 16;
 
-impl<A: Element> Rows<ArrayViewMutD<'_, A>> {
-    fn gather(&self, start: usize, end: usize, rows: &mut [A]) {
-        gather(self.0.view(), start, end, rows);
-    }
-
-    fn scatter(&mut self, start: usize, end: usize, rows: &[A]) {
-        let mut part = self.0.slice_axis_mut(Axis(0), (start..end).into());
-        let shape = part.raw_dim();
-        if let Ok(rows) = ArrayViewD::from_shape(shape, rows) {
-            part.assign(&rows);
+/// Copies rows, each over the axes after the first, to places `stride` apart: tile by tile, so that each line of memory is met once.
+fn gather<A: Element>(array: ArrayViewD<'_, A>, rows: &mut [A], stride: usize) {
+    match flat(&array) {
+        Some(array) => {
+            for (tile, part) in array.axis_chunks_iter(Axis(1), TILE).enumerate() {
+                let mut block = [[A::zero(); NEIGHBOURS]; TILE];
+                for (line, column) in block.iter_mut().zip(part.columns()) {
+                    line.iter_mut().zip(column).for_each(|(place, &x)| *place = x);
+                }
+                for (i, row) in rows.chunks_exact_mut(stride).enumerate() {
+                    row[tile * TILE..].iter_mut().zip(&block).for_each(|(place, line)| *place = line[i]);
+                }
+            }
+        }
+        None => {
+            for (row, array) in rows.chunks_exact_mut(stride).zip(array.outer_iter()) {
+                row.iter_mut().zip(array).for_each(|(place, &x)| *place = x);
+            }
         }
     }
 }
 
-/// Rows one behind the other.
-fn gather<A: Element>(view: ArrayViewD<'_, A>, start: usize, end: usize, rows: &mut [A]) {
-    let part = view.slice_axis_move(Axis(0), (start..end).into());
-    if let Ok(mut rows) = ArrayViewMutD::from_shape(part.raw_dim(), rows) {
-        rows.assign(&part);
+/// The way back.
+fn scatter<A: Element>(mut array: ArrayViewMutD<'_, A>, rows: &[A], stride: usize) {
+    if flat(&array.view()).is_some()
+        && let Ok(mut array) = array.view_mut().into_dimensionality::<Ix2>()
+    {
+        for (tile, mut part) in array.axis_chunks_iter_mut(Axis(1), TILE).enumerate() {
+            let mut block = [[A::zero(); NEIGHBOURS]; TILE];
+            for (i, row) in rows.chunks_exact(stride).enumerate() {
+                block.iter_mut().zip(&row[tile * TILE..]).for_each(|(line, &x)| line[i] = x);
+            }
+            for (line, column) in block.iter().zip(part.columns_mut()) {
+                column.into_iter().zip(line).for_each(|(place, &x)| *place = x);
+            }
+        }
+        return;
     }
+    for (row, array) in rows.chunks_exact(stride).zip(array.outer_iter_mut()) {
+        array.into_iter().zip(row).for_each(|(place, &x)| *place = x);
+    }
+}
+
+/// The rows as a matrix, where they are along one axis and neighbours lie closer together than the elements of a row.
+fn flat<'a, A>(array: &ArrayViewD<'a, A>) -> Option<ArrayView2<'a, A>> {
+    let array = array.clone().into_dimensionality::<Ix2>().ok()?;
+    (array.strides()[0].unsigned_abs() < array.strides()[1].unsigned_abs()).then_some(array)
 }

@@ -5,9 +5,9 @@ use fearless_simd::{Simd, SimdBase};
 use crate::{
     axis::{Keeps, kernel::row_kernels},
     element::Element,
-    kernel::{load, store_part},
+    kernel::load,
     math::{Pair, exp_of_negative, log1p_pair},
-    real::{LaneMask, Lanes, Real},
+    real::{LaneMask, Lanes, Real, Work as _},
 };
 
 /// The softmax along a row, `y_i = e^(x_i) / Σ_j e^(x_j)`.
@@ -57,50 +57,66 @@ pub(super) fn pieces<A: Element>(row: &mut [A], padding: A, mut body: impl FnMut
     }
 }
 
-/// Sixteen compensated sums.
-pub(super) struct Sums<S: Simd, A: Element> {
-    sum: [Lanes<S, A>; VECTORS],
+/// Sixteen sums, compensated where there are no digits to spare.
+pub(super) struct Sums<T> {
+    sum: [T; VECTORS],
     /// What the sums are too large by.
-    excess: [Lanes<S, A>; VECTORS],
+    excess: [T; VECTORS],
 }
 
-impl<S: Simd, A: Element> Sums<S, A> {
+impl<T: Real> Sums<T> {
     #[inline(always)]
-    pub(super) fn new(zero: Lanes<S, A>) -> Self {
+    pub(super) fn new(zero: T) -> Self {
         Self { sum: [zero; VECTORS], excess: [zero; VECTORS] }
     }
 
     /// Kahan's step.
     #[inline(always)]
-    pub(super) fn add(&mut self, vector: usize, term: Lanes<S, A>) {
+    pub(super) fn add(&mut self, vector: usize, term: T) {
+        if T::SPARE {
+            self.sum[vector] = self.sum[vector] + term;
+            return;
+        }
         let corrected = term - self.excess[vector];
         let sum = self.sum[vector] + corrected;
         self.excess[vector] = (sum - self.sum[vector]) - corrected;
         self.sum[vector] = sum;
     }
 
-    /// The total, in two words.
+    /// The total of vectors of `n` numbers, in two words.
     #[inline(always)]
-    pub(super) fn total(self) -> (A, A) {
-        let n = A::Native::<S>::LEN;
-        let (mut hi, mut lo) = ([A::zero(); PARTS], [A::zero(); PARTS]);
+    pub(super) fn total(self, n: usize) -> (f64, f64) {
+        let (mut hi, mut lo) = ([0.0; PARTS], [0.0; PARTS]);
         for vector in 0..PARTS / n {
-            store_part(self.sum[vector], &mut hi[vector * n..(vector + 1) * n]);
-            store_part(-self.excess[vector], &mut lo[vector * n..(vector + 1) * n]);
+            self.sum[vector].words(&mut hi[vector * n..(vector + 1) * n]);
+            (-self.excess[vector]).words(&mut lo[vector * n..(vector + 1) * n]);
         }
         let mut width = PARTS / 2;
         while width > 0 {
             for i in 0..width {
-                let (a, b) = (hi[i], hi[i + width]);
-                let sum = a + b;
-                let part = sum - a;
-                lo[i] = ((a - (sum - part)) + (b - part)) + (lo[i] + lo[i + width]);
-                hi[i] = sum;
+                let sum = exact_sum(hi[i], hi[i + width]);
+                lo[i] = sum.1 + (lo[i] + lo[i + width]);
+                hi[i] = sum.0;
             }
             width /= 2;
         }
         (hi[0], lo[0])
     }
+}
+
+/// a + b in two words.
+#[inline(always)]
+pub(super) fn exact_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let part = sum - a;
+    (sum, (a - (sum - part)) + (b - part))
+}
+
+/// A number in two words of the element type.
+#[inline(always)]
+fn pair<S: Simd, A: Element>(simd: S, (hi, lo): (f64, f64)) -> Pair<Lanes<S, A>> {
+    let first = A::rounded(hi);
+    Pair::new(splat(simd, first), splat(simd, A::rounded((hi - first.widened()) + lo)))
 }
 
 #[inline(always)]
@@ -135,22 +151,15 @@ pub(super) fn maximum<S: Simd, A: Element>(simd: S, row: &mut [A], sign: f64) ->
     largest
 }
 
-/// x - max in two words: 0 for the largest even where it is infinite.
+/// The sum of all e^(x - max), less 1, in two words: no digit of a small remainder is lost to the largest element's 1. Each exponential, rounded, goes to
+/// `store` with its place in the row.
 #[inline(always)]
-fn shifted<S: Simd, A: Element>(x: Lanes<S, A>, max: Lanes<S, A>) -> (Pair<Lanes<S, A>>, LaneMask<S, A>) {
-    let top = x.is(max);
-    let zero = x.splat(0.0);
-    (Pair::select(top, Pair::exact(zero), Pair::sum(x, -max)), top)
-}
-
-/// The sum of all e^(x - max), less 1, in two words: no digit of a small remainder is lost to the largest element's 1. The row is replaced by the
-/// exponentials, or left as it is.
-#[inline(always)]
-fn exponentials<const STORE: bool, S: Simd, A: Element>(simd: S, row: &mut [A], max: A, sign: f64) -> (A, A) {
+fn exponentials<S: Simd, A: Element>(simd: S, row: &mut [A], max: A, sign: f64, mut store: impl FnMut(&mut [A], Lanes<S, A>)) -> (f64, f64) {
     let n = A::Native::<S>::LEN;
-    let max = splat(simd, max);
-    let zero = max.splat(0.0);
-    let mut sums = Sums::new(zero);
+    let largest = splat(simd, max);
+    let wide = A::Work::<S>::widen(largest);
+    let (zero, one) = (largest.splat(0.0), largest.splat(1.0));
+    let mut sums = Sums::new(wide.splat(0.0));
     let mut tops = [zero; VECTORS];
     pieces(
         row,
@@ -159,29 +168,27 @@ fn exponentials<const STORE: bool, S: Simd, A: Element>(simd: S, row: &mut [A], 
         |piece| {
             for vector in 0..PARTS / n {
                 let part = &mut piece[vector * n..(vector + 1) * n];
-                let (shift, top) = shifted(load(simd, part) * sign, max);
-                let exp = exp_of_negative(shift);
+                let x = load(simd, part) * sign;
+                // The largest elements are counted instead: 1 each, even where they are infinite.
+                let top = x.is(largest);
+                tops[vector] = tops[vector] + Lanes::select(top, one, zero);
+                let others = A::Work::<S>::widen(Lanes::select(top, largest.splat(f64::NEG_INFINITY), x));
+                let exp = exp_of_negative(Pair::sum(others, -wide));
                 let e = exp.scale(exp.significand().round());
-                if STORE {
-                    e.0.store_slice(part);
-                }
-                sums.add(vector, Lanes::select(top, zero, e));
-                tops[vector] = tops[vector] + Lanes::select(top, zero.splat(1.0), zero);
+                sums.add(vector, e);
+                store(part, Lanes::select(top, one, e.narrow()));
             }
         },
     );
-    let mut count = A::zero();
+    let mut count = -1.0;
     for tops in &tops[..PARTS / n] {
         for &top in tops.0.as_slice() {
-            count += top;
+            count += top.widened();
         }
     }
-    let (hi, lo) = sums.total();
-    // count - 1 is 0 or at least 1, hi may be either smaller or larger.
-    let others = count - A::one();
-    let sum = others + hi;
-    let part = sum - others;
-    (sum, ((others - (sum - part)) + (hi - part)) + lo)
+    let (hi, lo) = sums.total(n);
+    let sum = exact_sum(count, hi);
+    (sum.0, sum.1 + lo)
 }
 
 /// The maximum to subtract: NaN where the whole row is -infinity, so that the row becomes NaN.
@@ -198,19 +205,29 @@ fn normalize<S: Simd, A: Element>(simd: S, row: &mut [A], keep: &mut [A], zeros:
         keep.fill(A::zero());
         return;
     }
-    let (hi, lo) = exponentials::<true, S, A>(simd, row, pivot(max), sign);
-    scale(simd, row, hi, lo);
+    let rest = exponentials(
+        simd,
+        row,
+        pivot(max),
+        sign,
+        #[inline(always)]
+        |part, e| e.0.store_slice(part),
+    );
+    scale(simd, row, rest);
     if !keep.is_empty() {
         keep.copy_from_slice(row);
     }
 }
 
-/// Divides by 1 + hi + lo.
+/// Divides by 1 and the rest.
 #[inline(always)]
-fn scale<S: Simd, A: Element>(simd: S, row: &mut [A], hi: A, lo: A) {
+fn scale<S: Simd, A: Element>(simd: S, row: &mut [A], (hi, lo): (f64, f64)) {
     let n = A::Native::<S>::LEN;
-    let one = splat(simd, A::one());
-    let inverse = Pair::sum(one, splat(simd, hi)).plus_low(splat(simd, lo)).reciprocal().pair();
+    let sum = exact_sum(1.0, hi);
+    let inverse = 1.0 / sum.0;
+    // The inverse in two words: a remainder of 1 tells what its rounding lost.
+    let remainder = f64::mul_add(-inverse, sum.0, 1.0) - inverse * (sum.1 + lo);
+    let inverse = pair::<S, A>(simd, (inverse, inverse * remainder));
     pieces(
         row,
         A::zero(),
@@ -235,7 +252,7 @@ fn softmax_gradient<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A]
         #[inline(always)]
         |g, y| Lanes::select(y.is(0.0), zero, g * y),
     );
-    let mean = splat(simd, hi + lo);
+    let mean = splat(simd, A::rounded(hi + lo));
     replace_with(
         simd,
         gradient,
@@ -247,7 +264,7 @@ fn softmax_gradient<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A]
 
 /// The sum of a term of the gradient and what was kept, in two words.
 #[inline(always)]
-fn sum_with<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], term: impl Fn(Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) -> (A, A) {
+fn sum_with<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], term: impl Fn(Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) -> (f64, f64) {
     let n = A::Native::<S>::LEN;
     let mut sums = Sums::new(splat(simd, A::zero()));
     with_kept(
@@ -261,7 +278,7 @@ fn sum_with<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], term: 
             }
         },
     );
-    sums.total()
+    sums.total(n)
 }
 
 /// Replaces the gradient by a function of it and what was kept.
@@ -346,16 +363,30 @@ impl LogSoftmax {
             return;
         }
         let max = pivot(max);
-        let (hi, lo) = if keep.is_empty() {
-            exponentials::<false, S, A>(simd, row, max, 1.0)
+        let rest = if keep.is_empty() {
+            exponentials(
+                simd,
+                row,
+                max,
+                1.0,
+                #[inline(always)]
+                |_, _| (),
+            )
         } else {
             keep.copy_from_slice(row);
-            let (hi, lo) = exponentials::<true, S, A>(simd, keep, max, 1.0);
-            scale(simd, keep, hi, lo);
-            (hi, lo)
+            let rest = exponentials(
+                simd,
+                keep,
+                max,
+                1.0,
+                #[inline(always)]
+                |part, e| e.0.store_slice(part),
+            );
+            scale(simd, keep, rest);
+            rest
         };
-        let logarithm = log1p_pair(Pair::new(splat(simd, hi), splat(simd, lo)));
-        let max = splat(simd, max);
+        let max = A::Work::<S>::widen(splat(simd, max));
+        let logarithm = log1p_pair(Pair::new(max.splat(rest.0), max.splat(rest.1)));
         pieces(
             row,
             A::neg_infinity(),
@@ -364,11 +395,12 @@ impl LogSoftmax {
                 for vector in 0..PARTS / n {
                     let part = &mut piece[vector * n..(vector + 1) * n];
                     let x = load(simd, part);
-                    let (shift, _) = shifted(x, max);
+                    let wide = A::Work::<S>::widen(x);
+                    let shift = Pair::sum(wide, -max);
+                    // Infinite logits have no lower word: the largest are at 0, the others at -infinity.
+                    let shift = Pair::select(wide.is(max), Pair::exact(max.splat(0.0)), shift);
                     let difference = shift.add(logarithm.negate()).round();
-                    // An infinite difference has no lower word.
-                    let infinite = shift.hi.is(f64::NEG_INFINITY);
-                    Lanes::select(infinite, shift.hi, difference).0.store_slice(part);
+                    A::Work::<S>::select(shift.hi.is(f64::NEG_INFINITY), shift.hi, difference).narrow().0.store_slice(part);
                 }
             },
         );
@@ -378,14 +410,14 @@ impl LogSoftmax {
     fn backward_at<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A]) {
         let zero = splat(simd, A::zero());
         // The gradient of a masked element counts for nothing.
-        let (hi, lo) = sum_with(
+        let sum = sum_with(
             simd,
             gradient,
             kept,
             #[inline(always)]
             |g, y| Lanes::select(masked(y), zero, g),
         );
-        let total = Pair::new(splat(simd, hi), splat(simd, lo));
+        let total = pair::<S, A>(simd, sum);
         replace_with(
             simd,
             gradient,

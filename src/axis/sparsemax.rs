@@ -5,7 +5,7 @@ use fearless_simd::{Simd, SimdBase, SimdFloatElement};
 use super::{
     Keeps,
     kernel::row_kernels,
-    softmax::{PARTS, Sums, VECTORS, maximum, pieces, splat, with_kept},
+    softmax::{PARTS, Sums, VECTORS, exact_sum, maximum, pieces, splat, with_kept},
 };
 use crate::{
     element::Element,
@@ -62,7 +62,7 @@ fn widened<A: Element>(piece: &[A]) -> [f64; PARTS] {
 
 /// Sums over some elements of a row, and how many they are: sixteen partial sums each, by index modulo 16.
 struct Tally<S: Simd> {
-    sums: Sums<S, f64>,
+    sums: Sums<Lanes<S, f64>>,
     low: [Lanes<S, f64>; VECTORS],
     count: [Lanes<S, f64>; VECTORS],
 }
@@ -85,19 +85,11 @@ impl<S: Simd> Tally<S> {
     /// The sum in two words, and the count.
     #[inline(always)]
     fn total(self) -> ((f64, f64), f64) {
-        let (hi, lo) = self.sums.total();
+        let (hi, lo) = self.sums.total(<f64 as SimdFloatElement>::Native::<S>::LEN);
         // In the order of the indices, whatever the width.
         let total = |lanes: &[Lanes<S, f64>]| lanes.iter().flat_map(|lanes| lanes.0.as_slice()).take(PARTS).sum::<f64>();
         ((hi, lo + total(&self.low)), total(&self.count))
     }
-}
-
-/// a + b, and what rounding took from it.
-#[inline(always)]
-fn two_sum(a: f64, b: f64) -> (f64, f64) {
-    let sum = a + b;
-    let part = sum - a;
-    (sum, (a - (sum - part)) + (b - part))
 }
 
 /// (hi + lo) / count in two words.
@@ -162,7 +154,7 @@ impl Threshold {
             if count >= last {
                 return threshold;
             }
-            let (hi, rest) = two_sum(hi, -1.0);
+            let (hi, rest) = exact_sum(hi, -1.0);
             (threshold.shift, last) = (divide((hi, rest + lo), count), count);
         }
     }

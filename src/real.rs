@@ -283,9 +283,8 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
         let product = self.exact_product(b);
         let sum = Pair::sum(product.hi, c);
         let exact = sum.hi + (sum.lo + product.lo);
-        // An infinite product has no lower word.
-        let plain = product.hi + c;
-        Self::select(plain.abs().is(f64::INFINITY), plain, exact)
+        // Near the largest numbers the product has no lower word: NaN.
+        Self::select((exact - exact).is(0.0), exact, product.hi + c)
     }
     comparisons!(lt => simd_lt, le => simd_le, gt => simd_gt, ge => simd_ge, is => simd_eq);
     #[inline(always)]

@@ -34,7 +34,10 @@ impl Pointwise for CELU {
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        T::select(x.lt(0.0), expm1_of(self.argument(x)).times_rounded(x.parameter(self.alpha)), x)
+        let y = self.argument(x);
+        // Close to 0 it is x, even where x/α is too small for a number.
+        let curved = x.lt(0.0) & !y.hi.abs().lt(f64::powi(2.0, -60));
+        T::select(curved, expm1_of(y).times_rounded(x.parameter(self.alpha)), x)
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {

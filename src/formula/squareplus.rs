@@ -23,7 +23,7 @@ impl Squareplus {
     fn parts<T: Real>(self, x: T) -> (Pair<T>, Pair<T>) {
         let magnitude = x.abs();
         let bound = f64::powi(2.0, if T::SINGLE { 60 } else { 500 });
-        let sum = Pair::square(magnitude.at_most(bound)).plus(x.splat(self.b));
+        let sum = Pair::square(magnitude.at_most(bound)).plus(x.parameter(self.b));
         let root = sum.hi.sqrt();
         let error = ((-root).mul_add(root, sum.hi) + sum.lo) / (root * 2.0);
         let far = magnitude.gt(bound);
@@ -46,7 +46,7 @@ impl Pointwise for Squareplus {
             return x.at_least(0.0);
         }
         let (_, half_sum) = self.parts(x);
-        let quarter = Pair::exact(x.splat(self.b) * 0.25);
+        let quarter = Pair::exact(x.parameter(self.b) * 0.25);
         let finite = T::select(x.lt(0.0), quarter.quotient(half_sum), half_sum.round());
         // The sum of infinities has no lower word.
         T::select(x.is(f64::INFINITY), x, T::select(x.is(f64::NEG_INFINITY), x.splat(0.0), finite))
@@ -57,8 +57,10 @@ impl Pointwise for Squareplus {
             let step = T::select(x.gt(0.0), x.splat(1.0), x.splat(0.0));
             return T::select(x.is(x), step, x);
         }
-        let (root, half_sum) = self.parts(x);
-        let quarter = Pair::exact(x.splat(self.b) * 0.25);
+        // Where the derivative is 0 or 1: quotients of larger numbers could overflow on the way.
+        let far = f64::powi(2.0, if T::SINGLE { 126 } else { 1022 });
+        let (root, half_sum) = self.parts(x.at_most(far).at_least(-far));
+        let quarter = Pair::exact(x.parameter(self.b) * 0.25);
         let below = root.reciprocal().times(half_sum.reciprocal().times(quarter)).round();
         let above = half_sum.quotient(root);
         let finite = T::select(x.lt(0.0), below, above);

@@ -55,7 +55,7 @@ pub(crate) struct Panel {
     pub(crate) x: Point,
     /// Fitted to the series unless given.
     pub(crate) y: Option<Point>,
-    /// Filled rectangles behind everything: two corners and an index into `COLOURS`.
+    /// Pale rectangles behind everything: two corners and an index into `COLOURS`.
     pub(crate) cells: Vec<(Point, Point, usize)>,
     pub(crate) series: Vec<Series>,
 }
@@ -91,6 +91,7 @@ pub(crate) enum Mark {
     Area,
 }
 
+type Points = fn(&Series) -> &Vec<Point>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
 impl Sheet {
@@ -119,7 +120,7 @@ impl Sheet {
             let (colour, end) = (COLOURS[*colour], x + font * 2);
             match *mark {
                 Mark::Line(width) => root.draw(&PathElement::new([(x, y), (end, y)], stroke(colour, width)))?,
-                Mark::Area => root.draw(&Rectangle::new([(x + font / 2, y - font / 2), (end, y + font / 2)], colour.mix(0.3).filled()))?,
+                Mark::Area => root.draw(&Rectangle::new([(x + font / 2, y - font / 2), (end, y + font / 2)], pale(colour).filled()))?,
                 mark => dot(&root, (end - font / 2, y), font, mark, colour)?,
             }
             root.draw(&Text::new(label.clone(), (end + font / 2, y), middle(font)))?;
@@ -145,7 +146,7 @@ impl Panel {
             .y_label_area_size(font * 7 / 2)
             .build_cartesian_2d(self.x.0..self.x.1, low..high)?;
         for &(a, b, colour) in &self.cells {
-            root.draw(&Rectangle::new([chart.backend_coord(&a), chart.backend_coord(&b)], COLOURS[colour].mix(0.3).filled()))?;
+            root.draw(&Rectangle::new([chart.backend_coord(&a), chart.backend_coord(&b)], pale(COLOURS[colour]).filled()))?;
         }
         // The ticks carry rounding errors; and there should be no minus before a zero.
         let label = |&number: &f64| ((number * 1e6).round() / 1e6 + 0.0).to_string();
@@ -173,7 +174,7 @@ impl Panel {
             }
         }
         // Above the lines of all.
-        let marks: [(Mark, fn(&Series) -> &Vec<Point>); 3] = [(Mark::Dot, |s| &s.dots), (Mark::Hollow, |s| &s.hollow), (Mark::Filled, |s| &s.filled)];
+        let marks: [(Mark, Points); 3] = [(Mark::Dot, |s| &s.dots), (Mark::Hollow, |s| &s.hollow), (Mark::Filled, |s| &s.filled)];
         for (mark, points) in marks {
             for (series, point) in self.series.iter().flat_map(|series| points(series).iter().map(move |point| (series, point))) {
                 dot(root, at(point), font, mark, COLOURS[series.colour])?;
@@ -212,6 +213,12 @@ fn without(svg: &str, font: i32) -> String {
 /// What `plotters` calls the size of a font is 1.24 times SVG's.
 fn letters(size: i32) -> f64 {
     1.24 * f64::from(size)
+}
+
+/// On white, and opaque: rectangles side by side show no seams.
+fn pale(RGBColor(red, green, blue): RGBColor) -> RGBColor {
+    let part = |value: u8| 255 - (255 - value) / 3;
+    RGBColor(part(red), part(green), part(blue))
 }
 
 fn stroke(colour: RGBColor, pixels: f64) -> ShapeStyle {

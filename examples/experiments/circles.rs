@@ -77,7 +77,8 @@ pub(crate) fn one_layer(runs: u64, progress: &ProgressBar) -> Result<Report> {
         head: HEAD,
         rows: vec![row("2-32-1", &found, Some(98.0))],
         verdict: format!(
-            "What holds: one hidden layer can be enough, the best run has {:.0} %. What was luck: {reached} of {runs} runs reach 98 %, so the tutorial saw {judgement}; expect {found} %.",
+            "What holds: one hidden layer can be enough, the best run has {:.0} %. What was luck: {reached} of {runs} runs reach 98 %, so the tutorial saw \
+             {judgement}; expect {found} %.",
             found.max()
         ),
         pictures: Vec::new(),
@@ -96,7 +97,8 @@ pub(crate) fn width(runs: u64, progress: &ProgressBar) -> Result<Report> {
         head: HEAD,
         rows: rows.map(|((label, found), tutorial)| row(label, found, Some(tutorial))).collect(),
         verdict: format!(
-            "What holds: {}; the widest has {:.0} points more than the narrowest. What was luck: that a single series showed it, for in {} of {runs} seeds the four accuracies are not in this order.",
+            "What holds: {}; the widest has {:.0} points more than the narrowest. What was luck: that a single series showed it, for in {} of {runs} seeds \
+             the four accuracies are not in this order.",
             if rising(&found) { "on average wider is never worse" } else { "wider is better from end to end, though not at every step" },
             found[3].mean() - found[0].mean(),
             runs as usize - rising_runs(&found),
@@ -164,12 +166,15 @@ pub(crate) fn no_activation(runs: u64, progress: &ProgressBar) -> Result<Report>
     Ok(Report {
         title: "E5: no activation",
         about: format!(
-            "One hidden layer of 32, {LONG} epochs at a learning rate of 0.01, so that all have the time to learn it that can. Without an activation the layers are one matrix product, and the border is a straight line. The best one touches the inner circle and has all of it on one side, with a third of the outer circle on the other: that makes 2/3 of all points right at most, give or take the noise and the choice of 40."
+            "One hidden layer of 32, {LONG} epochs at a learning rate of 0.01, so that all have the time to learn it that can. Without an activation the \
+             layers are one matrix product, and the border is a straight line. The best one touches the inner circle and has all of it on one side, with a \
+             third of the outer circle on the other: that makes 2/3 of all points right at most, give or take the noise and the choice of 40."
         ),
         head: HEAD,
         rows: rows.collect(),
         verdict: format!(
-            "What holds: without an activation the circles cannot be separated, {:.0} % on average and {:.0} % in the best of {runs} runs, where ReLU has {:.0} %. What was luck: nothing, it follows from the geometry.",
+            "What holds: without an activation the circles cannot be separated, {:.0} % on average and {:.0} % in the best of {runs} runs, where ReLU has \
+             {:.0} %. What was luck: nothing, it follows from the geometry.",
             found[0].mean(),
             found[0].max(),
             found[1].mean()

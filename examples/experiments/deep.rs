@@ -88,12 +88,16 @@ pub(crate) fn self_normalizing(stack: Stack, runs: u64, progress: &ProgressBar) 
     Ok(Report {
         title: "E6: self-normalising",
         about: format!(
-            "{DEPTH} layers of {width} units with LeCun-normal weights, no training; {batch} standardised inputs. All activations see the same weights (the third row's are √2 times as large). Mean and standard deviation of all outputs of a layer, ± from run to run."
+            "{DEPTH} layers of {width} units with LeCun-normal weights, no training; {batch} standardised inputs. All activations see the same weights (the \
+             third row's are √2 times as large). Mean and standard deviation of all outputs of a layer, ± from run to run."
         ),
         head: &["activation", "mean, std after 1 layer", "after 10", "after 50", "the tutorial says"],
         rows: rows.collect(),
         verdict: format!(
-            "What holds: SELU stays within {worst:.2} of mean 0 and between {low:.2} and {high:.2} in standard deviation at every depth of all {runs} runs, while ReLU with the same weights is down to {:.0e} after {DEPTH} layers. What was luck: for SELU nothing, these are the worst of all runs. What the tutorial leaves out: with He's weights ReLU ends at mean {} and standard deviation {}, so the size holds on average, the mean near 0 does not.",
+            "What holds: SELU stays within {worst:.2} of mean 0 and between {low:.2} and {high:.2} in standard deviation at every depth of all {runs} runs, \
+             while ReLU with the same weights is down to {:.0e} after {DEPTH} layers. What was luck: for SELU nothing, these are the worst of all runs. What \
+             the tutorial leaves out: with He's weights ReLU ends at mean {} and standard deviation {}, so the size holds on average, the mean near 0 does \
+             not.",
             profiles[1].stds[DEPTH - 1].mean(),
             profiles[2].means[DEPTH - 1],
             profiles[2].stds[DEPTH - 1]

@@ -89,9 +89,9 @@ fn main() -> Result<()> {
         let pictures = folder.join("experiments");
         fs::create_dir_all(&pictures)?;
         let mut text = format!(
-            "# The tutorials' experiments, repeated\n\nWritten by `cargo run --release --example experiments -- all --write docs`. {} runs each, every one with its own seed for points, weights and order; ± is the \
-             standard deviation from run to run. The circles: 200 points, noise 0.05, the inner circle half as large; 128 to learn from, 32 put aside, 40 for the test, so that one point is 2.5 %. Last digits \
-             depend on the CPU.\n\n",
+            "# The tutorials' experiments, repeated\n\nWritten by `cargo run --release --example experiments -- all --write docs`. {} runs each, every one with its own \
+             seed for points, weights and order; ± is the standard deviation from run to run. The circles: 200 points, noise 0.05, the inner circle half as large; \
+             128 to learn from, 32 put aside, 40 for the test, so that one point is 2.5 %. Last digits depend on the CPU.\n\n",
             args.runs
         );
         for report in &reports {

@@ -75,7 +75,9 @@ pub(crate) fn dying_relu(runs: u64, progress: &ProgressBar) -> Result<Report> {
     Ok(Report {
         title: "E7: dying ReLUs",
         about: format!(
-            "The circles with two hidden layers of 32; {HURRY} epochs of Adam at the rate given, then {HURRY} more at {SMALL_STEPS}. Dead: the output is exactly 0 for every training point, so no gradient comes through. Negative: on the negative side for every training point, dead or not. All numbers in per cent."
+            "The circles with two hidden layers of 32; {HURRY} epochs of Adam at the rate given, then {HURRY} more at {SMALL_STEPS}. Dead: the output is \
+             exactly 0 for every training point, so no gradient comes through. Negative: on the negative side for every training point, dead or not. All \
+             numbers in per cent."
         ),
         head: &[
             "activation",
@@ -89,7 +91,9 @@ pub(crate) fn dying_relu(runs: u64, progress: &ProgressBar) -> Result<Report> {
         ],
         rows,
         verdict: format!(
-            "What holds: at a learning rate of {LARGE_STEPS}, {:.0} % of the ReLUs die and {}, while no leaky unit is ever dead in this sense ({:.0} %), and the accuracy is {:.0} % and {:.0} % with slopes of 0.01 and 0.2 where ReLU has {:.0} %. What the tutorials leave out: with slope 0.01 still {:.0} % of the units see nothing but their negative side, and it takes a slope like 0.2 to bring that down, to {:.0} %.",
+            "What holds: at a learning rate of {LARGE_STEPS}, {:.0} % of the ReLUs die and {}, while no leaky unit is ever dead in this sense ({:.0} %), and \
+             the accuracy is {:.0} % and {:.0} % with slopes of 0.01 and 0.2 where ReLU has {:.0} %. What the tutorials leave out: with slope 0.01 still \
+             {:.0} % of the units see nothing but their negative side, and it takes a slope like 0.2 to bring that down, to {:.0} %.",
             relu.dead.mean(),
             if recovered < 1.0 { "do not recover at a small one".to_owned() } else { format!("{recovered:.0} % recover at a small one") },
             leaky.dead.mean().max(leakier.dead.mean()),
@@ -178,13 +182,16 @@ pub(crate) fn saturation(runs: u64, progress: &ProgressBar) -> Result<Report> {
     Ok(Report {
         title: "E8: saturation",
         about: format!(
-            "The circles with three hidden layers of 32 whose initial weights are larger than Glorot's; derivatives and gradient before training, accuracy after {PATIENCE} epochs of Adam at 0.01. The sigmoid's derivative is {:.4} at 0 and {:.4} at ±5, as the tutorials say.",
+            "The circles with three hidden layers of 32 whose initial weights are larger than Glorot's; derivatives and gradient before training, accuracy \
+             after {PATIENCE} epochs of Adam at 0.01. The sigmoid's derivative is {:.4} at 0 and {:.4} at ±5, as the tutorials say.",
             slopes[0], slopes[1]
         ),
         head: &["activation", "weights", "mean f'", "f' below 0.01, %", "gradient of the first weights", "accuracy, %", "the tutorials say"],
         rows,
         verdict: format!(
-            "What holds: behind weights 100 times too large {:.0} % of the sigmoids and {:.0} % of the tanhs have a derivative below 0.01, and training ends at {:.0} and {:.0} % (ReLU: {:.0} %). What does not: the gradient at the first layer {}, from {:.1e} to {:.1e} and from {:.1e} to {:.1e}, because the same large weights multiply it on its way back. It is near 0 with ordinary weights, behind three sigmoids.",
+            "What holds: behind weights 100 times too large {:.0} % of the sigmoids and {:.0} % of the tanhs have a derivative below 0.01, and training ends \
+             at {:.0} and {:.0} % (ReLU: {:.0} %). What does not: the gradient at the first layer {}, from {:.1e} to {:.1e} and from {:.1e} to {:.1e}, \
+             because the same large weights multiply it on its way back. It is near 0 with ordinary weights, behind three sigmoids.",
             large_sigmoid.flat.mean(),
             large_tanh.flat.mean(),
             large_sigmoid.accuracy.mean(),

@@ -1,8 +1,8 @@
 //! Trains a network on 1,797 handwritten digits, once with each of ten activations, and compares them.
 //!
 //! It shows how the crate's layers fit into a training loop of one's own: a fully connected layer written by hand (`../common/dense.rs`) implements the same
-//! [`Layer`] trait as the activations, a network is a `Vec` of boxed layers, and an optimizer (`../common/adam.rs`) finds all learnable parameters, those of `PReLU`
-//! among them, through [`Layer::params_mut`].
+//! [`Layer`] trait as the activations, a network is a `Vec` of boxed layers, and an optimizer (`../common/adam.rs`) finds all learnable parameters, those of
+//! `PReLU` among them, through [`Layer::params_mut`].
 //!
 //! ```text
 //! cargo run --release --example train_digits

@@ -82,12 +82,13 @@ pub(crate) trait FromArguments: Sized {
 /// Type aliases, constructors and kernels.
 macro_rules! types {
     ($($make:ident $name:ident $kind:ident $function:ident $derivative:ident ($($param:ident = $default:expr),*) $formula:literal $aliases:tt $range:tt $monotonic:ident $method:ident;)*) => {$(
-        types!(@alias $kind $name $formula);
+        types!(@alias $kind $name $function $formula);
         types!(@$make $name $function ($($param = $default),*));
     )*};
-    (@alias again $name:ident $formula:literal) => {};
-    (@alias $kind:ident $name:ident $formula:literal) => {
+    (@alias again $name:ident $function:ident $formula:literal) => {};
+    (@alias $kind:ident $name:ident $function:ident $formula:literal) => {
         #[doc = concat!("The layer f(x) = ", $formula, ": derivative, conventions, bounds and source stand at [`formula::", stringify!($name), "`].")]
+        #[cfg_attr(doc, doc = "", doc = include_str!(concat!("../docs/curves/", stringify!($function), ".svg")))]
         pub type $name<A = f32> = Elementwise<formula::$name, A>;
         kernels!($kind formula::$name);
     };
@@ -189,10 +190,12 @@ impl<A: Element> Elementwise<formula::GELU, A> {
         Self::from_formula(formula::GELU { form: GeluForm::Erf })
     }
     /// x σ(2u), u = √(2/π) (x + 0.044715 x³): PyTorch's `approximate="tanh"`.
+    #[cfg_attr(doc, doc = "", doc = include_str!("../docs/curves/gelu_tanh.svg"))]
     pub fn tanh() -> Self {
         Self::from_formula(formula::GELU { form: GeluForm::Tanh })
     }
     /// x σ(1.702 x), the "quick" GELU.
+    #[cfg_attr(doc, doc = "", doc = include_str!("../docs/curves/gelu_sigmoid.svg"))]
     pub fn sigmoid() -> Self {
         Self::from_formula(formula::GELU { form: GeluForm::Sigmoid })
     }
@@ -284,8 +287,9 @@ impl<A: Element> Default for Elementwise<formula::HardSigmoid, A> {
 
 /// One row per layer along an axis.
 macro_rules! along {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $picture:literal;)*) => {$(
         $(#[$doc])*
+        #[cfg_attr(doc, doc = "", doc = include_str!($picture))]
         pub type $name<A = f32> = Along<rows::$name, A>;
         impl<A: Element> FromArguments for $name<A> {
             const NAMES: &'static [&'static str] = &[rows::$name::NAME];
@@ -310,15 +314,15 @@ macro_rules! along {
 
 along! {
     /// The softmax along one or several axes; formula, gradient, conventions and bounds stand at [`rows::Softmax`].
-    Softmax;
+    Softmax "../docs/curves/softmax.svg";
     /// The logarithm of the softmax along one or several axes; formula, gradient, conventions and bounds stand at [`rows::LogSoftmax`].
-    LogSoftmax;
+    LogSoftmax "../docs/curves/log_softmax.svg";
     /// The softmin along one or several axes; formula, gradient, conventions and bounds stand at [`rows::Softmin`].
-    Softmin;
+    Softmin "../docs/curves/softmin.svg";
     /// The projection onto the simplex along one or several axes; formula, gradient, conventions and bounds stand at [`rows::Sparsemax`].
-    Sparsemax;
+    Sparsemax "../docs/curves/sparsemax.svg";
     /// One for the largest element along one or several axes; formula, gradient and conventions stand at [`rows::Hardmax`].
-    Hardmax;
+    Hardmax "../docs/curves/hardmax.svg";
 }
 
 /// Masks, for the layers that know them.

@@ -49,6 +49,7 @@ pub(crate) struct GatedKept<A> {
 macro_rules! gated {
     ($($(#[$doc:meta])* $alias:ident $name:literal $formula:ident;)*) => {$(
         $(#[$doc])*
+        #[cfg_attr(doc, doc = "", doc = include_str!(concat!("../docs/curves/", $name, ".svg")))]
         pub type $alias<A = f32> = Gated<formula::$formula, A>;
 
         impl<A: Element> Gated<formula::$formula, A> {

@@ -17,6 +17,7 @@ use crate::{
 
 /// Maxout, the largest of k consecutive elements along an axis: `y_j = max(x_jk, …, x_(jk+k-1))`, so that an axis of length n k becomes one of length n
 /// (Goodfellow, Warde-Farley, Mirza, Courville and Bengio 2013, arXiv:1302.4389).
+#[cfg_attr(doc, doc = "", doc = include_str!("../docs/curves/maxout.svg"))]
 ///
 /// The groups are those of the authors' own code (pylearn2), of Chainer, and of PyTorch's idiom `x.view(…, n, k).max(-1)`; TensorFlow Addons takes every n-th
 /// element instead.

@@ -1,8 +1,8 @@
 //! Trains a network on 1,797 handwritten digits, once with each of ten activations, and compares them.
 //!
-//! It shows how the crate's layers fit into a training loop of one's own: a fully connected layer written by hand (`dense.rs`) implements the same
-//! [`Layer`] trait as the activations, a network is a `Vec` of boxed layers, and an optimizer (`adam.rs`) finds all learnable parameters, those of `PReLU`
-//! among them, through [`Layer::params_mut`].
+//! It shows how the crate's layers fit into a training loop of one's own: a fully connected layer written by hand (`../common/dense.rs`) implements the same
+//! [`Layer`] trait as the activations, a network is a `Vec` of boxed layers, and an optimizer (`../common/adam.rs`) finds all learnable parameters, those of
+//! `PReLU` among them, through [`Layer::params_mut`].
 //!
 //! ```text
 //! cargo run --release --example train_digits
@@ -13,8 +13,10 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program's output")]
 
+#[path = "../common/adam.rs"]
 mod adam;
 mod data;
+#[path = "../common/dense.rs"]
 mod dense;
 mod plot;
 
@@ -29,21 +31,30 @@ use std::{
 
 use clap::{Parser, builder::PossibleValuesParser};
 use indicatif::{ProgressBar, ProgressStyle};
-use ndarray::{ArrayD, Axis};
+use ndarray::{Array2, ArrayD, Axis};
 use ndarray_activations::{ELU, GELU, Identity, Layer, LeakyReLU, LogSoftmax, PReLU, ReLU, SELU, Sigmoid, Softmax, Tanh};
+use ndarray_rand::{RandomExt, rand_distr::StandardNormal};
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use crate::{
+    Init::{HeNormal, LecunNormal},
     adam::Adam,
     data::{CLASSES, Images, PIXELS},
-    dense::{
-        Dense,
-        Init::{self, HeNormal, LecunNormal},
-    },
+    dense::Dense,
 };
 
 /// The widths of the hidden layers.
 const HIDDEN: [usize; 2] = [128, 64];
+const WEIGHT_DECAY: f32 = 0.01;
+
+/// How the initial weights are scaled; either keeps the signal's variance from layer to layer, for a different kind of activation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Init {
+    /// Variance 2 / inputs: makes up for the half of the signal that `ReLU` and its relatives cut off (He et al. 2015).
+    HeNormal,
+    /// Variance 1 / inputs: what `SELU`'s self-normalisation assumes (Klambauer et al. 2017), and right for activations that are the identity near zero.
+    LecunNormal,
+}
 
 /// A name for `--activation`, the initial weights that suit the activation, and the activation for a hidden layer of a given width.
 type Activation = (&'static str, Init, fn(usize) -> Box<dyn Layer<f32>>);
@@ -155,16 +166,25 @@ fn label((.., layer): &Activation) -> String {
 
 type Network = Vec<Box<dyn Layer<f32>>>;
 
+fn weights(inputs: usize, outputs: usize, init: Init, rng: &mut StdRng) -> Array2<f32> {
+    let gain: f32 = match init {
+        HeNormal => 2.0,
+        LecunNormal => 1.0,
+    };
+    let std = (gain / inputs as f32).sqrt();
+    Array2::<f32>::random_using((inputs, outputs), StandardNormal, rng) * std
+}
+
 fn build_network(&(_, init, activation): &Activation, rng: &mut StdRng) -> Network {
     let mut network: Network = Vec::new();
     let mut inputs = PIXELS;
     for width in HIDDEN {
-        network.push(Box::new(Dense::new(inputs, width, init, rng)));
+        network.push(Box::new(Dense::new(weights(inputs, width, init, rng))));
         network.push(activation(width));
         inputs = width;
     }
     // No activation at the end: the loss takes the logits.
-    network.push(Box::new(Dense::new(inputs, CLASSES, LecunNormal, rng)));
+    network.push(Box::new(Dense::new(weights(inputs, CLASSES, LecunNormal, rng))));
     network
 }
 
@@ -178,7 +198,7 @@ fn train_network(activation: &Activation, train: &Images, test: &Images, args: &
     // The same seed for every activation: the same random numbers for the weights, and the same order of images.
     let mut rng = StdRng::seed_from_u64(args.seed);
     let mut network = build_network(activation, &mut rng);
-    let mut optimizer = Adam::new(args.lr);
+    let mut optimizer = Adam::new(args.lr, WEIGHT_DECAY);
     let mut order: Vec<usize> = (0..train.len()).collect();
     let mut losses = Vec::new();
     for epoch in 1..=args.epochs.get() {
@@ -189,7 +209,7 @@ fn train_network(activation: &Activation, train: &Images, test: &Images, args: &
             let logits = forward(&mut network, &batch.pixels)?;
             let (loss, gradient) = cross_entropy(&logits, &batch.labels)?;
             backward(&mut network, gradient)?;
-            optimizer.step(&mut network);
+            optimizer.step(network.iter_mut().flat_map(|layer| layer.params_mut()));
             sum += loss * batch.len() as f64;
         }
         let loss = sum / train.len() as f64;

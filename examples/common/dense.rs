@@ -2,17 +2,6 @@
 
 use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, Ix2};
 use ndarray_activations::{ActivationError, Layer, Param, Result};
-use ndarray_rand::{RandomExt, rand_distr::StandardNormal};
-use rand::Rng;
-
-/// How the initial weights are scaled; either keeps the signal's variance from layer to layer, for a different kind of activation.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Init {
-    /// Variance 2 / inputs: makes up for the half of the signal that `ReLU` and its relatives cut off (He et al. 2015).
-    HeNormal,
-    /// Variance 1 / inputs: what `SELU`'s self-normalisation assumes (Klambauer et al. 2017), and right for activations that are the identity near zero.
-    LecunNormal,
-}
 
 /// `output = input · weight + bias`, for an input of shape [batch, inputs].
 #[derive(Debug)]
@@ -26,16 +15,11 @@ pub(crate) struct Dense {
 }
 
 impl Dense {
-    pub(crate) fn new(inputs: usize, outputs: usize, init: Init, rng: &mut impl Rng) -> Self {
-        let gain: f32 = match init {
-            Init::HeNormal => 2.0,
-            Init::LecunNormal => 1.0,
-        };
-        let std = (gain / inputs as f32).sqrt();
-        let weight = Array2::<f32>::random_using((inputs, outputs), StandardNormal, rng) * std;
+    /// A layer with these weights, shape [inputs, outputs], and no bias yet.
+    pub(crate) fn new(weight: Array2<f32>) -> Self {
         Self {
+            bias: Param::new("bias", Array1::zeros(weight.ncols()).into_dyn()).without_weight_decay(),
             weight: Param::new("weight", weight.into_dyn()),
-            bias: Param::new("bias", Array1::zeros(outputs).into_dyn()).without_weight_decay(),
             input: None,
         }
     }

@@ -3,7 +3,7 @@
 //! [`Kernel`] is a formula bound to an element type: its methods are compiled in this crate, once for each of the two and for each instruction set, and the
 //! rest of the crate calls them through a trait object.
 
-use std::{cell::Cell, fmt::Debug};
+use std::{cell::Cell, fmt::Debug, ops::Range};
 
 use fearless_simd::{Level, Simd, SimdBase, SimdMask};
 
@@ -249,22 +249,8 @@ pub(crate) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, inp
     match (input, keep) {
         (Some(input), Keep::Derivative(derivative)) => both(formula, level, input, output, derivative),
         (Some(input), _) => value(formula, level, input, output),
-        (None, Keep::Derivative(derivative)) => {
-            let mut block = [A::zero(); BLOCK];
-            for (values, derivative) in output.chunks_mut(BLOCK).zip(derivative.chunks_mut(BLOCK)) {
-                let copy = &mut block[..values.len()];
-                copy.copy_from_slice(values);
-                both(formula, level, copy, values, derivative);
-            }
-        }
-        (None, _) => {
-            let mut block = [A::zero(); BLOCK];
-            for values in output.chunks_mut(BLOCK) {
-                let copy = &mut block[..values.len()];
-                copy.copy_from_slice(values);
-                value(formula, level, copy, values);
-            }
-        }
+        (None, Keep::Derivative(derivative)) => inplace(output, |input, output, range| both(formula, level, input, output, &mut derivative[range])),
+        (None, _) => inplace(output, |input, output, _| value(formula, level, input, output)),
     }
 }
 
@@ -311,22 +297,30 @@ fn both<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output:
 #[inline(always)]
 pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
     match (input, keep) {
-        (Some(input), Keep::Bits(bits)) => at_level!(level, simd => map_bits(simd, Some(input), output, bits, formula)),
-        (None, Keep::Bits(bits)) => at_level!(level, simd => map_bits(simd, None, output, bits, formula)),
-        (Some(input), _) => at_level!(level, simd => map(
-            simd,
-            input,
+        (Some(input), Keep::Bits(bits)) => at_level!(level, simd => map_bits(simd, input, output, bits, formula)),
+        (None, Keep::Bits(bits)) => at_level!(level, simd => inplace(
             output,
             #[inline(always)]
-            |x| formula.value(x),
+            |input, output, range| map_bits(simd, input, output, &mut bits[range.start / WORD..], formula),
         )),
-        (None, _) => at_level!(level, simd => map_inplace(
-            simd,
+        (Some(input), _) => at_level!(level, simd => two_slope_values(simd, input, output, formula)),
+        (None, _) => at_level!(level, simd => inplace(
             output,
             #[inline(always)]
-            |x| formula.value(x),
+            |input, output, _| two_slope_values(simd, input, output, formula),
         )),
     }
+}
+
+#[inline(always)]
+fn two_slope_values<S: Simd, A: Element, P: TwoSlope>(simd: S, input: &[A], output: &mut [A], formula: P) {
+    map(
+        simd,
+        input,
+        output,
+        #[inline(always)]
+        |x| formula.value(x),
+    );
 }
 
 /// A vector from the elements, with zeros behind them.
@@ -361,16 +355,34 @@ pub(crate) fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], f
     }
 }
 
+/// Calls `body` on parts of `values`, each with a copy of itself and its range.
+///
+/// Read from the copy: a selection between a number just loaded and another, stored in the same place, becomes a masked store, which is many times slower than
+/// a copy on some CPUs.
 #[inline(always)]
-pub(crate) fn map_inplace<S: Simd, A: Element>(simd: S, values: &mut [A], f: impl Fn(Lanes<S, A>) -> Lanes<S, A>) {
-    let n = A::Native::<S>::LEN;
-    let mut chunks = values.chunks_exact_mut(n);
-    for y in &mut chunks {
-        f(load(simd, y)).0.store_slice(y);
+pub(crate) fn inplace<A: Element>(values: &mut [A], mut body: impl FnMut(&[A], &mut [A], Range<usize>)) {
+    let mut block = [A::zero(); BLOCK];
+    let mut start = 0;
+    for values in values.chunks_mut(BLOCK) {
+        let copy = &mut block[..values.len()];
+        copy.copy_from_slice(values);
+        let range = start..start + values.len();
+        start = range.end;
+        body(copy, values, range);
     }
-    let rest = chunks.into_remainder();
+}
+
+/// `output = f(input, others)`.
+#[inline(always)]
+pub(crate) fn zip<S: Simd, A: Element>(simd: S, input: &[A], others: &[A], output: &mut [A], f: impl Fn(Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) {
+    let n = A::Native::<S>::LEN;
+    let (mut inputs, mut others, mut outputs) = (input.chunks_exact(n), others[..input.len()].chunks_exact(n), output.chunks_exact_mut(n));
+    for ((x, other), y) in (&mut inputs).zip(&mut others).zip(&mut outputs) {
+        f(load(simd, x), load(simd, other)).0.store_slice(y);
+    }
+    let rest = inputs.remainder();
     if !rest.is_empty() {
-        store_part(f(load_part(simd, rest)), rest);
+        store_part(f(load_part(simd, rest), load_part(simd, others.remainder())), outputs.into_remainder());
     }
 }
 
@@ -391,36 +403,38 @@ fn map_two<S: Simd, A: Element>(simd: S, input: &[A], first: &mut [A], second: &
     }
 }
 
+/// [`inplace`], or parts of the same length of an input and the output.
+#[inline(always)]
+pub(crate) fn blocks<A: Element>(input: Option<&[A]>, output: &mut [A], mut body: impl FnMut(&[A], &mut [A], Range<usize>)) {
+    let Some(input) = input else { return inplace(output, body) };
+    for (i, (x, y)) in input.chunks(BLOCK).zip(output.chunks_mut(BLOCK)).enumerate() {
+        body(x, y, i * BLOCK..i * BLOCK + x.len());
+    }
+}
+
 /// Values, and one bit an element: 64 elements fill a word.
 #[inline(always)]
-fn map_bits<S: Simd, A: Element, P: TwoSlope>(simd: S, input: Option<&[A]>, output: &mut [A], bits: &mut [u64], formula: P) {
+fn map_bits<S: Simd, A: Element, P: TwoSlope>(simd: S, input: &[A], output: &mut [A], bits: &mut [u64], formula: P) {
     let n = A::Native::<S>::LEN;
-    let full = output.len() / WORD * WORD;
-    for (w, (word, y)) in bits.iter_mut().zip(output.chunks_exact_mut(WORD)).enumerate() {
+    let (mut inputs, mut outputs) = (input.chunks_exact(WORD), output.chunks_exact_mut(WORD));
+    let mut words = bits.iter_mut();
+    for ((x, y), word) in (&mut inputs).zip(&mut outputs).zip(&mut words) {
         let mut gathered = 0;
-        for (i, y) in y.chunks_exact_mut(n).enumerate() {
-            let x = match input {
-                Some(input) => load(simd, &input[w * WORD + i * n..w * WORD + (i + 1) * n]),
-                None => load(simd, y),
-            };
-            let (value, mask) = (formula.value(x), formula.upper(x).to_bitmask());
-            value.0.store_slice(y);
-            gathered |= mask << (i * n);
+        for (i, (x, y)) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)).enumerate() {
+            let x = load(simd, x);
+            formula.value(x).0.store_slice(y);
+            gathered |= formula.upper(x).to_bitmask() << (i * n);
         }
         *word = gathered;
     }
-    if let Some(word) = bits.get_mut(full / WORD) {
-        let mut gathered = 0;
-        for (i, y) in output[full..].chunks_mut(n).enumerate() {
-            let x = match input {
-                Some(input) => load_part(simd, &input[full + i * n..full + i * n + y.len()]),
-                None => load_part(simd, y),
-            };
-            let (value, mask) = (formula.value(x), formula.upper(x).to_bitmask());
-            store_part(value, y);
-            gathered |= mask << (i * n);
+    let rest = inputs.remainder();
+    if let Some(word) = words.next().filter(|_| !rest.is_empty()) {
+        *word = 0;
+        for (i, (x, y)) in rest.chunks(n).zip(outputs.into_remainder().chunks_mut(n)).enumerate() {
+            let x = load_part(simd, x);
+            store_part(formula.value(x), y);
+            *word |= formula.upper(x).to_bitmask() << (i * n);
         }
-        *word = gathered;
     }
 }
 
@@ -466,7 +480,14 @@ pub(crate) fn scale<A: Element>(gradient: Option<&[A]>, output: &mut [A], slope:
 /// `output = gradient · (upper where the bit is set, lower elsewhere)`, exactly 0 where that slope is 0.
 #[inline(always)]
 pub(crate) fn choose<A: Element>(level: Level, gradient: Option<&[A]>, bits: &[u64], output: &mut [A], lower: f64, upper: f64) {
-    at_level!(level, simd => choose_at(simd, gradient, bits, output, lower, upper));
+    at_level!(level, simd => match gradient {
+        Some(gradient) => choose_at(simd, gradient, bits, output, lower, upper),
+        None => inplace(
+            output,
+            #[inline(always)]
+            |gradient, output, range| choose_at(simd, gradient, &bits[range.start / WORD..], output, lower, upper),
+        ),
+    });
 }
 
 #[inline(always)]
@@ -483,33 +504,18 @@ fn select_slope<S: Simd, A: Element>(g: Lanes<S, A>, word: u64, lower: f64, uppe
 }
 
 #[inline(always)]
-fn choose_at<S: Simd, A: Element>(simd: S, gradient: Option<&[A]>, bits: &[u64], output: &mut [A], lower: f64, upper: f64) {
+fn choose_at<S: Simd, A: Element>(simd: S, gradient: &[A], bits: &[u64], output: &mut [A], lower: f64, upper: f64) {
     let n = A::Native::<S>::LEN;
-    let full = output.len() / WORD * WORD;
-    let (body, rest) = output.split_at_mut(full);
-    match gradient {
-        Some(gradient) => {
-            for ((&word, y), g) in bits.iter().zip(body.chunks_exact_mut(WORD)).zip(gradient.chunks_exact(WORD)) {
-                for (i, (y, g)) in y.chunks_exact_mut(n).zip(g.chunks_exact(n)).enumerate() {
-                    select_slope(load(simd, g), word >> (i * n), lower, upper).0.store_slice(y);
-                }
-            }
-        }
-        None => {
-            for (&word, y) in bits.iter().zip(body.chunks_exact_mut(WORD)) {
-                for (i, y) in y.chunks_exact_mut(n).enumerate() {
-                    select_slope(load(simd, y), word >> (i * n), lower, upper).0.store_slice(y);
-                }
-            }
+    let (mut gradients, mut outputs) = (gradient.chunks_exact(WORD), output.chunks_exact_mut(WORD));
+    let mut words = bits.iter();
+    for ((g, y), &word) in (&mut gradients).zip(&mut outputs).zip(&mut words) {
+        for (i, (g, y)) in g.chunks_exact(n).zip(y.chunks_exact_mut(n)).enumerate() {
+            select_slope(load(simd, g), word >> (i * n), lower, upper).0.store_slice(y);
         }
     }
-    if let Some(&word) = bits.get(full / WORD) {
-        for (i, y) in rest.chunks_mut(n).enumerate() {
-            let g = match gradient {
-                Some(gradient) => load_part(simd, &gradient[full + i * n..full + i * n + y.len()]),
-                None => load_part(simd, y),
-            };
-            store_part(select_slope(g, word >> (i * n), lower, upper), y);
+    if let Some(&word) = words.next() {
+        for (i, (g, y)) in gradients.remainder().chunks(n).zip(outputs.into_remainder().chunks_mut(n)).enumerate() {
+            store_part(select_slope(load_part(simd, g), word >> (i * n), lower, upper), y);
         }
     }
 }

@@ -91,6 +91,7 @@ mod layer;
 mod layer_ext;
 pub mod math;
 mod maxout;
+mod parts;
 mod pointwise;
 mod prelu;
 mod real;

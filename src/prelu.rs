@@ -6,16 +6,18 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use fearless_simd::{Level, Simd};
+use fearless_simd::{Simd, SimdBase as _};
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Dimension, IxDyn};
 
 use crate::{
     body::{Body, Record, Resized, layer_methods},
     element::Element,
     error::{ActivationError, Result},
-    kernel::{self, at_level},
+    kernel::{self, at_level, blocks, load, load_part, store_part, zip},
     layer::{Layer, Param},
+    parts::{PARTS, Sums, splat},
     pointwise::Cost,
+    real::{Lanes, Real as _, Work as _},
     traverse::{Order, Positioned, Runs, pass, pass_in_units},
 };
 
@@ -244,35 +246,59 @@ pub(crate) fn forward<A: Element>(layer: &mut PReLU<A>, input: Option<ArrayViewD
 fn run<A: Element>(layer: &PReLU<A>, order: &Order, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>, keep: Option<&mut [A]>) {
     let level = kernel::level();
     let runs = layer.runs(output.shape(), order);
-    let alpha = in_a_row(&layer.alpha.value);
+    let alpha = &in_a_row(&layer.alpha.value)[..];
     pass(order, Cost::Memory, input, output, Positioned(0, keep), &|x, y, Positioned(start, keep)| {
-        if let Some(keep) = keep {
-            keep.copy_from_slice(x.unwrap_or(y));
-        }
-        runs.visit(start, y.len(), |range, first, step| {
-            at_level!(level, simd => value(simd, x.map(|x| &x[range.clone()]), &mut y[range.clone()], &alpha[first..], step));
-        });
+        at_level!(level, simd => rectify(simd, &runs, start, x, y, alpha, keep));
     });
 }
 
 #[inline(always)]
-fn rectified<A: Element>(x: A, factor: A) -> A {
-    if x <= A::zero() { x * factor } else { x }
+fn rectify<S: Simd, A: Element>(simd: S, runs: &Runs, start: usize, x: Option<&[A]>, y: &mut [A], alpha: &[A], mut keep: Option<&mut [A]>) {
+    blocks(
+        x,
+        y,
+        #[inline(always)]
+        |x, y, block| {
+            if let Some(keep) = &mut keep {
+                keep[block.clone()].copy_from_slice(x);
+            }
+            runs.visit(
+                start + block.start,
+                y.len(),
+                #[inline(always)]
+                |range, first, step| along(simd, &x[range.clone()], &x[range.clone()], &alpha[first..], step, &mut y[range]),
+            );
+        },
+    );
 }
 
-/// One run: α is constant along it (step 0), its next elements (step 1), or every `step`-th.
+/// The value where x is above 0 or NaN, and its product with the slope elsewhere.
 #[inline(always)]
-fn value<S: Simd, A: Element>(_simd: S, input: Option<&[A]>, output: &mut [A], alpha: &[A], step: usize) {
-    if let Some(input) = input {
-        output.copy_from_slice(input);
-    }
+fn sloped<S: Simd, A: Element>(value: Lanes<S, A>, x: Lanes<S, A>, slope: Lanes<S, A>) -> Lanes<S, A> {
+    Lanes::select(x.le(0.0), value * slope, value)
+}
+
+/// One run of the values, times its slopes where x is not above 0. α is constant along the run (step 0), its next elements (step 1), or every `step`-th.
+#[inline(always)]
+fn along<S: Simd, A: Element>(simd: S, values: &[A], x: &[A], alpha: &[A], step: usize, output: &mut [A]) {
     match step {
         0 => {
-            let a = alpha[0];
-            output.iter_mut().for_each(|y| *y = rectified(*y, a));
+            let a = splat(simd, alpha[0]);
+            zip(
+                simd,
+                values,
+                x,
+                output,
+                #[inline(always)]
+                |value, x| sloped(value, x, a),
+            );
         }
-        1 => output.iter_mut().zip(alpha).for_each(|(y, &a)| *y = rectified(*y, a)),
-        _ => output.iter_mut().zip(alpha.iter().step_by(step)).for_each(|(y, &a)| *y = rectified(*y, a)),
+        _ => {
+            let slopes = alpha.iter().step_by(step);
+            for (((y, &value), &x), &a) in output.iter_mut().zip(values).zip(x).zip(slopes) {
+                *y = if x <= A::zero() { value * a } else { value };
+            }
+        }
     }
 }
 
@@ -293,21 +319,17 @@ pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<ArrayV
     kept.sums.resize_with(total.div_ceil(part) * slopes, AtomicU64::default);
     let kept = &layer.kept;
     let runs = layer.runs(output.shape(), &kept.record.order);
-    let alpha = in_a_row(&layer.alpha.value);
+    let alpha = &in_a_row(&layer.alpha.value)[..];
     pass_in_units(part, &kept.record.order, Cost::Memory, gradient, output, Positioned(0, ()), &|g, y, Positioned(start, ())| {
         let input = &kept.input[start..start + y.len()];
-        // First the sums, since the gradient may be overwritten.
         let mut done = 0;
         while done < y.len() {
             let row = (start + done) / part;
             let end = y.len().min((row + 1) * part - start);
-            let g = &g.unwrap_or(y)[done..end];
-            add_up(&runs, start + done, g, &input[done..end], &kept.sums[row * slopes..(row + 1) * slopes], level);
+            let piece = Piece { runs: &runs, start: start + done, input: &input[done..end], alpha, sums: &kept.sums[row * slopes..(row + 1) * slopes] };
+            at_level!(level, simd => piece.run(simd, g.map(|g| &g[done..end]), &mut y[done..end]));
             done = end;
         }
-        runs.visit(start, y.len(), |range, first, step| {
-            at_level!(level, simd => gradient_run(simd, g.map(|g| &g[range.clone()]), &input[range.clone()], &mut y[range.clone()], &alpha[first..], step));
-        });
     });
     let rows = kept.sums.len().checked_div(slopes).unwrap_or(0);
     for (index, grad) in layer.alpha.grad.iter_mut().enumerate() {
@@ -316,102 +338,110 @@ pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<ArrayV
     }
 }
 
-/// Adds grad · x over the elements below 0 to the sums of their slopes.
-fn add_up<A: Element>(runs: &Runs, start: usize, gradient: &[A], input: &[A], sums: &[AtomicU64], level: Level) {
-    let add = |index: usize, term: f64| {
-        let sum = f64::from_bits(sums[index].load(Ordering::Relaxed)) + term;
-        sums[index].store(sum.to_bits(), Ordering::Relaxed);
-    };
-    if runs.constant() || sums.len() > LOCAL {
-        runs.visit(start, input.len(), |range, first, step| {
-            let (g, x) = (&gradient[range.clone()], &input[range]);
-            if step == 0 {
-                let mut sum = [0.0; LANES];
-                at_level!(level, simd => sum_run(simd, g, x, &mut sum));
-                add(first, tree(sum));
-            } else {
-                for (i, (&g, &x)) in g.iter().zip(x).enumerate() {
-                    add(first + i * step, term(g, x));
-                }
-            }
-        });
-    } else {
+/// Elements that add to one row of partial sums.
+struct Piece<'a, A> {
+    runs: &'a Runs,
+    /// Where the piece begins in the whole array.
+    start: usize,
+    input: &'a [A],
+    alpha: &'a [A],
+    sums: &'a [AtomicU64],
+}
+
+impl<A: Element> Piece<'_, A> {
+    /// The gradient of the input, in place without a gradient; and that of α, added to the sums.
+    #[inline(always)]
+    fn run<S: Simd>(&self, simd: S, gradient: Option<&[A]>, output: &mut [A]) {
         let mut local = [0.0; LOCAL];
-        runs.visit(start, input.len(), |range, first, step| {
-            at_level!(level, simd => sum_each(simd, &gradient[range.clone()], &input[range], &mut local[first..], step));
-        });
-        for (index, &sum) in local[..sums.len()].iter().enumerate() {
-            add(index, sum);
+        let count = if self.sums.len() > LOCAL { 0 } else { self.sums.len() };
+        blocks(
+            gradient,
+            output,
+            #[inline(always)]
+            |g, y, block| {
+                let x = &self.input[block.clone()];
+                self.runs.visit(
+                    self.start + block.start,
+                    y.len(),
+                    #[inline(always)]
+                    |range, first, step| {
+                        let (g, x, y, alpha) = (&g[range.clone()], &x[range.clone()], &mut y[range], &self.alpha[first..]);
+                        if step == 0 {
+                            return self.add(first, constant(simd, g, x, alpha[0], y));
+                        }
+                        if step == 1 && first + y.len() <= count {
+                            return each(simd, g, x, alpha, y, &mut local[first..]);
+                        }
+                        for (i, (&g, &x)) in g.iter().zip(x).enumerate().filter(|(_, (_, x))| **x < A::zero()) {
+                            self.add(first + i * step, g.widened() * x.widened());
+                        }
+                        along(simd, g, x, alpha, step, y);
+                    },
+                );
+            },
+        );
+        if !self.runs.constant() {
+            for (index, &sum) in local[..count].iter().enumerate() {
+                self.add(index, sum);
+            }
         }
+    }
+
+    #[inline(always)]
+    fn add(&self, index: usize, term: f64) {
+        let sum = f64::from_bits(self.sums[index].load(Ordering::Relaxed)) + term;
+        self.sums[index].store(sum.to_bits(), Ordering::Relaxed);
     }
 }
 
 /// grad · x below 0, and nothing elsewhere, whatever the gradient.
 #[inline(always)]
-fn term<A: Element>(gradient: A, input: A) -> f64 {
-    if input < A::zero() { gradient.widened() * input.widened() } else { 0.0 }
+fn term<S: Simd, A: Element>(gradient: Lanes<S, A>, input: Lanes<S, A>) -> A::Work<S> {
+    let (below, zero) = (input.lt(0.0), input.splat(0.0));
+    A::Work::<S>::widen(Lanes::select(below, gradient, zero)) * A::Work::<S>::widen(Lanes::select(below, input, zero))
 }
 
-const LANES: usize = 16;
-
+/// A run with one slope; returns its part of the gradient of α.
 #[inline(always)]
-fn sum_run<S: Simd, A: Element>(_simd: S, gradient: &[A], input: &[A], sum: &mut [f64; LANES]) {
-    let (mut gradients, mut inputs) = (gradient.chunks_exact(LANES), input.chunks_exact(LANES));
-    for (g, x) in (&mut gradients).zip(&mut inputs) {
-        for i in 0..LANES {
-            sum[i] += term(g[i], x[i]);
+fn constant<S: Simd, A: Element>(simd: S, gradient: &[A], input: &[A], slope: A, output: &mut [A]) -> f64 {
+    let n = A::Native::<S>::LEN;
+    let slope = splat(simd, slope);
+    let mut sums = Sums::new(A::Work::<S>::widen(slope.splat(0.0)));
+    let (mut gradients, mut inputs, mut outputs) = (gradient.chunks_exact(PARTS), input.chunks_exact(PARTS), output.chunks_exact_mut(PARTS));
+    for ((g, x), y) in (&mut gradients).zip(&mut inputs).zip(&mut outputs) {
+        for (vector, ((g, x), y)) in g.chunks_exact(n).zip(x.chunks_exact(n)).zip(y.chunks_exact_mut(n)).enumerate() {
+            let (g, x) = (load(simd, g), load(simd, x));
+            sums.add(vector, term(g, x));
+            sloped(g, x, slope).0.store_slice(y);
         }
     }
-    for (sum, (&g, &x)) in sum.iter_mut().zip(gradients.remainder().iter().zip(inputs.remainder())) {
-        *sum += term(g, x);
+    let rest = gradients.remainder().chunks(n).zip(inputs.remainder().chunks(n)).zip(outputs.into_remainder().chunks_mut(n));
+    for (vector, ((g, x), y)) in rest.enumerate() {
+        let (g, x) = (load_part(simd, g), load_part(simd, x));
+        sums.add(vector, term(g, x));
+        store_part(sloped(g, x, slope), y);
     }
+    let (hi, lo) = sums.total(n);
+    hi + lo
 }
 
-fn tree(mut sum: [f64; LANES]) -> f64 {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            sum[i] += sum[i + width];
-        }
-        width /= 2;
-    }
-    sum[0]
-}
-
+/// A run with a slope and a sum for each element.
 #[inline(always)]
-fn sum_each<S: Simd, A: Element>(_simd: S, gradient: &[A], input: &[A], sums: &mut [f64], step: usize) {
-    match step {
-        0 => {
-            for (&g, &x) in gradient.iter().zip(input) {
-                sums[0] += term(g, x);
-            }
-        }
-        1 => {
-            for (sum, (&g, &x)) in sums.iter_mut().zip(gradient.iter().zip(input)) {
-                *sum += term(g, x);
-            }
-        }
-        _ => {
-            for (sum, (&g, &x)) in sums.iter_mut().step_by(step).zip(gradient.iter().zip(input)) {
-                *sum += term(g, x);
-            }
-        }
+fn each<S: Simd, A: Element>(simd: S, gradient: &[A], input: &[A], alpha: &[A], output: &mut [A], sums: &mut [f64]) {
+    let n = A::Native::<S>::LEN;
+    let mut terms = [0.0; PARTS];
+    let (mut gradients, mut inputs, mut outputs) = (gradient.chunks_exact(n), input.chunks_exact(n), output.chunks_exact_mut(n));
+    let (mut alphas, mut totals) = (alpha.chunks_exact(n), sums.chunks_exact_mut(n));
+    for ((((g, x), y), a), totals) in (&mut gradients).zip(&mut inputs).zip(&mut outputs).zip(&mut alphas).zip(&mut totals) {
+        let (g, x) = (load(simd, g), load(simd, x));
+        term(g, x).words(&mut terms[..n]);
+        totals.iter_mut().zip(&terms).for_each(|(total, term)| *total += term);
+        sloped(g, x, load(simd, a)).0.store_slice(y);
     }
-}
-
-/// grad · (1 above 0, α elsewhere) along one run.
-#[inline(always)]
-fn gradient_run<S: Simd, A: Element>(_simd: S, gradient: Option<&[A]>, input: &[A], output: &mut [A], alpha: &[A], step: usize) {
-    if let Some(gradient) = gradient {
-        output.copy_from_slice(gradient);
-    }
-    let sloped = |y: &mut A, x: A, a: A| *y = if x <= A::zero() { *y * a } else { *y };
-    match step {
-        0 => {
-            let a = alpha[0];
-            output.iter_mut().zip(input).for_each(|(y, &x)| sloped(y, x, a));
-        }
-        1 => output.iter_mut().zip(input).zip(alpha).for_each(|((y, &x), &a)| sloped(y, x, a)),
-        _ => output.iter_mut().zip(input).zip(alpha.iter().step_by(step)).for_each(|((y, &x), &a)| sloped(y, x, a)),
+    let done = input.len() / n * n;
+    for (i, (y, (&g, &x))) in outputs.into_remainder().iter_mut().zip(gradients.remainder().iter().zip(inputs.remainder())).enumerate() {
+        let below = x < A::zero();
+        sums[done + i] += if below { g.widened() * x.widened() } else { 0.0 };
+        *y = if x <= A::zero() { g * alpha[done + i] } else { g };
     }
 }

@@ -408,6 +408,7 @@ impl Runs {
 
     /// Calls `run` for each piece of the elements `start..start + count` along which the parameter takes even steps: the range within the piece asked for,
     /// the parameter's first index, and the step.
+    #[inline(always)]
     pub(crate) fn visit(&self, start: usize, count: usize, mut run: impl FnMut(std::ops::Range<usize>, usize, usize)) {
         let last = self.lengths.ndim() - 1;
         let (length, step) = (self.lengths[last], self.steps[last]);

@@ -7,6 +7,7 @@ use crate::{
     element::Element,
     kernel::load,
     math::{Pair, exp_of_negative, log1p_pair},
+    parts::{PARTS, Sums, VECTORS, exact_sum, pieces, splat, with_kept},
     real::{LaneMask, Lanes, Real, Work as _},
 };
 
@@ -36,92 +37,11 @@ pub struct Softmin;
 
 row_kernels!(Softmax, LogSoftmax, Softmin);
 
-/// How many partial sums a reduction has, whatever the vector width.
-pub(super) const PARTS: usize = 16;
-/// The most vectors that makes.
-pub(super) const VECTORS: usize = 8;
-
-/// Replaces the row piece by piece: full pieces of [`PARTS`] elements, and a last one with `padding` behind the end.
-#[inline(always)]
-pub(super) fn pieces<A: Element>(row: &mut [A], padding: A, mut body: impl FnMut(&mut [A])) {
-    let mut chunks = row.chunks_exact_mut(PARTS);
-    for chunk in &mut chunks {
-        body(chunk);
-    }
-    let rest = chunks.into_remainder();
-    if !rest.is_empty() {
-        let mut padded = [padding; PARTS];
-        padded[..rest.len()].copy_from_slice(rest);
-        body(&mut padded);
-        rest.copy_from_slice(&padded[..rest.len()]);
-    }
-}
-
-/// Sixteen sums, compensated where there are no digits to spare.
-pub(super) struct Sums<T> {
-    sum: [T; VECTORS],
-    /// What the sums are too large by.
-    excess: [T; VECTORS],
-}
-
-impl<T: Real> Sums<T> {
-    #[inline(always)]
-    pub(super) fn new(zero: T) -> Self {
-        Self { sum: [zero; VECTORS], excess: [zero; VECTORS] }
-    }
-
-    /// Kahan's step.
-    #[inline(always)]
-    pub(super) fn add(&mut self, vector: usize, term: T) {
-        if T::SPARE {
-            self.sum[vector] = self.sum[vector] + term;
-            return;
-        }
-        let corrected = term - self.excess[vector];
-        let sum = self.sum[vector] + corrected;
-        self.excess[vector] = (sum - self.sum[vector]) - corrected;
-        self.sum[vector] = sum;
-    }
-
-    /// The total of vectors of `n` numbers, in two words.
-    #[inline(always)]
-    pub(super) fn total(self, n: usize) -> (f64, f64) {
-        let (mut hi, mut lo) = ([0.0; PARTS], [0.0; PARTS]);
-        for vector in 0..PARTS / n {
-            self.sum[vector].words(&mut hi[vector * n..(vector + 1) * n]);
-            (-self.excess[vector]).words(&mut lo[vector * n..(vector + 1) * n]);
-        }
-        let mut width = PARTS / 2;
-        while width > 0 {
-            for i in 0..width {
-                let sum = exact_sum(hi[i], hi[i + width]);
-                lo[i] = sum.1 + (lo[i] + lo[i + width]);
-                hi[i] = sum.0;
-            }
-            width /= 2;
-        }
-        (hi[0], lo[0])
-    }
-}
-
-/// a + b in two words.
-#[inline(always)]
-pub(super) fn exact_sum(a: f64, b: f64) -> (f64, f64) {
-    let sum = a + b;
-    let part = sum - a;
-    (sum, (a - (sum - part)) + (b - part))
-}
-
 /// A number in two words of the element type.
 #[inline(always)]
 fn pair<S: Simd, A: Element>(simd: S, (hi, lo): (f64, f64)) -> Pair<Lanes<S, A>> {
     let first = A::rounded(hi);
     Pair::new(splat(simd, first), splat(simd, A::rounded((hi - first.widened()) + lo)))
-}
-
-#[inline(always)]
-pub(super) fn splat<S: Simd, A: Element>(simd: S, value: A) -> Lanes<S, A> {
-    Lanes(A::Native::<S>::splat(simd, value))
 }
 
 /// The largest element; -infinity for none, NaN not counted.
@@ -295,28 +215,6 @@ fn replace_with<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], f:
                 let result = f(load(simd, &g[range.clone()]), load(simd, &y[range.clone()]));
                 result.0.store_slice(&mut g[range]);
             }
-        },
-    );
-}
-
-/// Pieces of a gradient with what was kept for them; zeros behind the end.
-#[inline(always)]
-pub(super) fn with_kept<A: Element>(gradient: &mut [A], kept: &[A], mut body: impl FnMut(&mut [A], &[A])) {
-    let mut start = 0;
-    pieces(
-        gradient,
-        A::zero(),
-        #[inline(always)]
-        |piece| {
-            let end = kept.len().min(start + PARTS);
-            if end - start == PARTS {
-                body(piece, &kept[start..end]);
-            } else {
-                let mut padded = [A::zero(); PARTS];
-                padded[..end - start].copy_from_slice(&kept[start..end]);
-                body(piece, &padded);
-            }
-            start = end;
         },
     );
 }

@@ -2,15 +2,12 @@
 
 use fearless_simd::{Simd, SimdBase, SimdFloatElement};
 
-use super::{
-    Keeps,
-    kernel::row_kernels,
-    softmax::{PARTS, Sums, VECTORS, exact_sum, maximum, pieces, splat, with_kept},
-};
+use super::{Keeps, kernel::row_kernels, softmax::maximum};
 use crate::{
     element::Element,
     kernel::load,
     math::Pair,
+    parts::{PARTS, Sums, VECTORS, exact_sum, pieces, splat, with_kept},
     real::{LaneMask, Lanes, Real},
 };
 

@@ -1,7 +1,7 @@
 """What the oracle of tests/common/oracle.rs cannot compute in f64: derivatives next to their roots, made with mpmath at 60 digits.
 
     pip install mpmath
-    python3 tools/roots.py series > tests/common/roots.rs      Taylor series of f' about its root
+    python3 tools/roots.py series > tests/common/roots.rs      Taylor series of f' about its root (cargo fmt lays it out)
     python3 tools/roots.py values > tests/data/roots.csv       f' at f32 numbers around the root, for a test of that series and of the layers
 
 The formulas are the textbook ones; mpmath finds the root and differentiates.

@@ -53,7 +53,10 @@ pub(crate) fn sample(index: u64, special: &[f64]) -> f64 {
 /// What matters: kinks, the root, the ends of the ranges of exponentials (and their halves and roots), and what the layers switch at.
 fn special(layer: &dyn Layer<f64>) -> Vec<f64> {
     let mut special = vec![0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
-    for x in [0.25, 0.35, 0.5, 0.75, 1.0, 2.5, 3.0, 6.0, 15.0, 20.0, 24.0, 36.7, 37.5, 38.6, 39.0, 40.0, 50.0, 100.0, 200.0, 354.9, 372.6, 600.0, 708.4, 709.8, 745.1, 1060.0] {
+    for x in [
+        0.25, 0.35, 0.5, 0.75, 1.0, 2.5, 3.0, 6.0, 15.0, 20.0, 24.0, 36.7, 37.5, 38.6, 39.0, 40.0, 50.0, 100.0, 200.0, 354.9, 372.6, 600.0, 708.4, 709.8,
+        745.1, 1060.0,
+    ] {
         special.extend([x, -x]);
     }
     special.extend(layer.kinks());
@@ -70,18 +73,22 @@ pub(crate) fn sweep(spec: &str, samples: u64, progress: &ProgressBar) -> Result<
     let special = special(layer.as_ref());
     let zone = root(&spec);
     progress.set_length(samples);
-    let workers = on_all_cores(samples.div_ceil(BLOCK), || (by_name::<f64>(&spec), Levels::new()), |(layer, levels), block| {
-        let Ok(layer) = layer else { return };
-        let inputs: Vec<f64> = (block * BLOCK..samples.min((block + 1) * BLOCK)).map(|index| sample(index, &special)).collect();
-        let (values, slopes): (Vec<Double>, Vec<Double>) = inputs
-            .iter()
-            .map(|&x| {
-                let (value, slope) = truth(&Float::with_val(BITS, x), x);
-                (double(&value), double(&slope))
-            })
-            .unzip();
-        measure(layer.as_mut(), &inputs, &values, &slopes, zone, levels);
-        progress.inc(inputs.len() as u64);
-    });
+    let workers = on_all_cores(
+        samples.div_ceil(BLOCK),
+        || (by_name::<f64>(&spec), Levels::new()),
+        |(layer, levels), block| {
+            let Ok(layer) = layer else { return };
+            let inputs: Vec<f64> = (block * BLOCK..samples.min((block + 1) * BLOCK)).map(|index| sample(index, &special)).collect();
+            let (values, slopes): (Vec<Double>, Vec<Double>) = inputs
+                .iter()
+                .map(|&x| {
+                    let (value, slope) = truth(&Float::with_val(BITS, x), x);
+                    (double(&value), double(&slope))
+                })
+                .unzip();
+            measure(layer.as_mut(), &inputs, &values, &slopes, zone, levels);
+            progress.inc(inputs.len() as u64);
+        },
+    );
     Ok(merged(workers.into_iter().map(|(_, levels)| levels)))
 }

@@ -39,12 +39,28 @@ pub(crate) fn oracle(spec: &str) -> Option<Truth> {
     match name {
         "identity" => two_slopes(1.0, |x, _| (x.clone(), 1.0)),
         "relu" => two_slopes(1.0, |x, near| if near > 0.0 { (x.clone(), 1.0) } else { (float!(0), 0.0) }),
-        "relu6" => two_slopes(1.0, |x, near| if near >= 6.0 { (float!(6), 0.0) } else if near > 0.0 { (x.clone(), 1.0) } else { (float!(0), 0.0) }),
+        "relu6" => two_slopes(1.0, |x, near| {
+            if near >= 6.0 {
+                (float!(6), 0.0)
+            } else if near > 0.0 {
+                (x.clone(), 1.0)
+            } else {
+                (float!(0), 0.0)
+            }
+        }),
         "relu_squared" => truth(|x, near| if near <= 0.0 { (float!(0), float!(0)) } else { (float!(x * x), float!(x * 2)) }),
         "leaky_relu" => two_slopes(1.0, move |x, near| if near > 0.0 { (x.clone(), 1.0) } else { (float!(x * a), a) }),
         "thresholded_relu" => two_slopes(1.0, move |x, near| if near > a { (x.clone(), 1.0) } else { (float!(0), 0.0) }),
         "threshold" => two_slopes(1.0, move |x, near| if near > a { (x.clone(), 1.0) } else { (float!(b), 0.0) }),
-        "hard_tanh" => two_slopes(1.0, move |x, near| if near <= a { (float!(a), 0.0) } else if near >= b { (float!(b), 0.0) } else { (x.clone(), 1.0) }),
+        "hard_tanh" => two_slopes(1.0, move |x, near| {
+            if near <= a {
+                (float!(a), 0.0)
+            } else if near >= b {
+                (float!(b), 0.0)
+            } else {
+                (x.clone(), 1.0)
+            }
+        }),
         "hard_shrink" => two_slopes(1.0, move |x, near| if near.abs() > a { (x.clone(), 1.0) } else { (float!(0), 0.0) }),
         "soft_shrink" => two_slopes(1.0, move |x, near| shrink(x, near, a, a)),
         "shrink" => two_slopes(1.0, move |x, near| shrink(x, near, a, b)),
@@ -61,7 +77,13 @@ pub(crate) fn oracle(spec: &str) -> Option<Truth> {
         }
         "hard_sigmoid" => two_slopes(a, move |x, _| {
             let line = float!(x * a) + b;
-            if line <= 0 { (float!(0), 0.0) } else if line >= 1 { (float!(1), 0.0) } else { (line, a) }
+            if line <= 0 {
+                (float!(0), 0.0)
+            } else if line >= 1 {
+                (float!(1), 0.0)
+            } else {
+                (line, a)
+            }
         }),
         "sparse_sigmoid" => two_slopes(0.5, |x, near| match near {
             _ if near <= -1.0 => (float!(0), 0.0),

@@ -40,6 +40,20 @@ impl Row {
     }
 }
 
+impl Row {
+    /// Takes over what is worse in another row, and its parameters with the largest error.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.checked += other.checked;
+        if other.max > self.max {
+            (self.max, self.at, self.parameters) = (other.max, other.at, other.parameters);
+        }
+        self.root_ulp = self.root_ulp.into_iter().chain(other.root_ulp).reduce(f64::max);
+        if other.root_absolute > self.root_absolute {
+            (self.root_absolute, self.root_at, self.root_bound) = (other.root_absolute, other.root_at, other.root_bound);
+        }
+    }
+}
+
 /// Four digits, rounded up: a bound read from the table holds.
 fn rounded_up(x: f64) -> f64 {
     if x == 0.0 || !x.is_finite() {
@@ -142,7 +156,7 @@ const PARTS: [(&str, &str, &str); 4] = [
 ];
 
 /// A number as it stands in the table.
-fn shown(x: Option<f64>) -> String {
+pub(crate) fn shown(x: Option<f64>) -> String {
     match x {
         None => String::new(),
         Some(x) if x == 0.0 => "0".to_owned(),
@@ -177,7 +191,8 @@ pub(crate) fn page(header: &str) -> Result<String, Box<dyn Error>> {
             0 => writeln!(text, "Every line keeps its bound.\n")?,
             _ => writeln!(text, "**{broken} lines do not keep their bounds.**\n")?,
         }
-        text += "| activation | parameters | | type | instructions | inputs | largest | at | mean | bound | near the root: ULP | absolute | at | bound kept |\n";
+        text +=
+            "| activation | parameters | | type | instructions | inputs | largest | at | mean | bound | near the root: ULP | absolute | at | bound kept |\n";
         text += "|---|---|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|\n";
         for row in rows {
             let Row { activation, parameters, direction, element, level, checked, .. } = row;
@@ -247,7 +262,8 @@ mod tests {
 
     #[test]
     fn sentences_are_replaced() {
-        let source = "/// f(x). Max error: 0.5 ULP. λ too.\n/// Max error: 1.5 ULP; derivative 3 ULP.\n#[derive(Debug)]\npub struct F;\n/// Max error: 2 ULP.\n";
+        let source =
+            "/// f(x). Max error: 0.5 ULP. λ too.\n/// Max error: 1.5 ULP; derivative 3 ULP.\n#[derive(Debug)]\npub struct F;\n/// Max error: 2 ULP.\n";
         let line = "/// Max error (`f32`): value exact, derivative 0.6 ULP.".to_owned();
         let expected = format!("/// f(x). λ too.\n{line}\n#[derive(Debug)]\npub struct F;\n/// Max error: 2 ULP.\n");
         assert_eq!(with_bounds(source, std::slice::from_ref(&line)), expected);

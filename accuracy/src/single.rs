@@ -6,14 +6,14 @@ use indicatif::ProgressBar;
 use ndarray_activations::{Layer, by_name};
 
 use crate::{
-    measure::{Levels, measure, merged, on_all_cores},
+    measure::{Levels, around, measure, merged, on_all_cores},
     oracle,
 };
 
 /// How many bit patterns are one job.
 const BLOCK: u64 = 1 << 16;
 
-/// The errors of the layer with this spec at every `step`th bit pattern.
+/// The errors of the layer with this spec at every `step`th bit pattern; and where some are left out, at all those next to kinks and the root.
 pub(crate) fn sweep(spec: &str, step: u64, progress: &ProgressBar) -> Result<Levels, Box<dyn Error>> {
     struct Worker {
         layer: Box<dyn Layer<f32>>,
@@ -26,13 +26,19 @@ pub(crate) fn sweep(spec: &str, step: u64, progress: &ProgressBar) -> Result<Lev
     let truth = oracle::oracle(&layer.spec()).ok_or_else(|| format!("no oracle for {spec}"))?;
     let zone = oracle::root(&layer.spec());
     let count = (1_u64 << 32).div_ceil(step);
+    let blocks = count.div_ceil(BLOCK);
+    let special = layer.kinks().into_iter().chain(zone.map(|(root, _)| root));
+    let dense = if step == 1 { Vec::new() } else { around(special, 2000) };
     let start = || by_name(spec).map(|layer| Worker { layer, inputs: Vec::new(), values: Vec::new(), slopes: Vec::new(), levels: Levels::new() });
     progress.set_length(count);
-    let workers = on_all_cores(count.div_ceil(BLOCK), start, |worker, block| {
+    let workers = on_all_cores(blocks + u64::from(step > 1), start, |worker, block| {
         let Ok(Worker { layer, inputs, values, slopes, levels }) = worker else { return };
-        let patterns = block * BLOCK..count.min((block + 1) * BLOCK);
         inputs.clear();
-        inputs.extend(patterns.map(|i| f32::from_bits((i * step) as u32)));
+        if block < blocks {
+            inputs.extend((block * BLOCK..count.min((block + 1) * BLOCK)).map(|i| f32::from_bits((i * step) as u32)));
+        } else {
+            inputs.extend_from_slice(&dense);
+        }
         values.resize(inputs.len(), 0.0);
         slopes.resize(inputs.len(), 0.0);
         truth(inputs, values, slopes);

@@ -31,7 +31,7 @@ impl Reference<f32> for f64 {
     }
 }
 
-/// A truth for `f64`: the nearest one, what is left of the truth in ULP, and that unit.
+/// A truth for any type: the nearest `f64`, what is left of the truth in ULP, and that unit (or another one in which errors shall count).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Double {
     pub(crate) near: f64,
@@ -39,10 +39,10 @@ pub(crate) struct Double {
     pub(crate) unit: f64,
 }
 
-impl Reference<f64> for Double {
+impl<A: Element> Reference<A> for Double {
     #[inline(always)]
-    fn distance(self, y: f64) -> (f64, f64) {
-        let ulps = ((y - self.near) / self.unit - self.rest).abs();
+    fn distance(self, y: A) -> (f64, f64) {
+        let ulps = ((y.widened() - self.near) / self.unit - self.rest).abs();
         (ulps, ulps * self.unit)
     }
     fn rounded(self) -> f64 {
@@ -101,7 +101,7 @@ impl Errors {
     }
 
     #[inline(always)]
-    pub(crate) fn add<A: Element, T: Reference<A>>(&mut self, x: A, y: A, truth: T, zone: Zone) {
+    fn add<A: Element, T: Reference<A>>(&mut self, x: A, y: A, truth: T, zone: Zone) {
         let (mut ulps, absolute) = truth.distance(y);
         if zone.is_some_and(|(root, width)| (x.widened() - root).abs() <= width) {
             self.near += 1;
@@ -118,6 +118,11 @@ impl Errors {
             }
         }
         self.sum += ulps;
+    }
+
+    pub(crate) fn add_one<A: Element, T: Reference<A>>(&mut self, x: A, y: A, truth: T) {
+        self.checked += 1;
+        self.add(x, y, truth, None);
     }
 
     /// Measures results against truths; the loop is compiled twice, for most functions have no such root.
@@ -164,21 +169,41 @@ pub(crate) fn measure<A: Element, T: Reference<A>>(layer: &mut dyn Layer<A>, x: 
     for Range { start, end } in pieces(x.len()) {
         let (x, values, slopes) = (&x[start..end], &values[start..end], &slopes[start..end]);
         let input = ArrayD::from_shape_vec(vec![x.len()], x.to_vec()).unwrap();
-        let ones = ArrayD::from_elem(vec![x.len()], A::one());
-        let (mut y, mut slope) = (ones.clone(), ones.clone());
-        let mut level_index = 0;
-        testing::each_level(|level| {
-            layer.forward_into(input.view(), y.view_mut()).unwrap();
-            layer.backward_into(ones.view(), slope.view_mut()).unwrap();
-            if levels.len() == level_index {
-                levels.push((level, Default::default()));
-            }
-            let [value_errors, slope_errors] = &mut levels[level_index].1;
-            value_errors.add_all(x, y.as_slice().unwrap(), values, None);
-            slope_errors.add_all(x, slope.as_slice().unwrap(), slopes, zone);
-            level_index += 1;
+        at_each_level(layer, &input, &ArrayD::from_elem(vec![x.len()], A::one()), levels, |[value_errors, slope_errors], y, slope| {
+            value_errors.add_all(x, y, values, None);
+            slope_errors.add_all(x, slope, slopes, zone);
         });
     }
+}
+
+/// Runs forward and backward at every instruction set, and lets `add` measure what came out.
+pub(crate) fn at_each_level<A: Element>(
+    layer: &mut dyn Layer<A>,
+    input: &ArrayD<A>,
+    gradient: &ArrayD<A>,
+    levels: &mut Levels,
+    mut add: impl FnMut(&mut [Errors; 2], &[A], &[A]),
+) {
+    let (mut y, mut slope) = (input.clone(), input.clone());
+    let mut index = 0;
+    testing::each_level(|level| {
+        layer.forward_into(input.view(), y.view_mut()).unwrap();
+        layer.backward_into(gradient.view(), slope.view_mut()).unwrap();
+        if levels.len() == index {
+            levels.push((level, Default::default()));
+        }
+        add(&mut levels[index].1, y.as_slice().unwrap(), slope.as_slice().unwrap());
+        index += 1;
+    });
+}
+
+/// The numbers next to these, and to their mirror images: so many on either side.
+pub(crate) fn around(centers: impl IntoIterator<Item = f64>, count: u32) -> Vec<f32> {
+    let near = |center: f64| {
+        let bits = (center as f32).abs().to_bits();
+        (bits.saturating_sub(count)..=bits.saturating_add(count)).map(f32::from_bits).flat_map(|x| [x, -x])
+    };
+    centers.into_iter().flat_map(near).collect()
 }
 
 /// Pieces of about 4096 elements, each one longer than the one before, for up to 16 of them.

@@ -38,12 +38,28 @@ pub(crate) fn oracle(spec: &str) -> Option<Truth> {
     match name {
         "identity" => two_slopes(1.0, |x| (x, 1.0)),
         "relu" => two_slopes(1.0, |x| if x > 0.0 { (x, 1.0) } else { (0.0, 0.0) }),
-        "relu6" => two_slopes(1.0, |x| if x >= 6.0 { (6.0, 0.0) } else if x > 0.0 { (x, 1.0) } else { (0.0, 0.0) }),
+        "relu6" => two_slopes(1.0, |x| {
+            if x >= 6.0 {
+                (6.0, 0.0)
+            } else if x > 0.0 {
+                (x, 1.0)
+            } else {
+                (0.0, 0.0)
+            }
+        }),
         "relu_squared" => truth(|x| if x <= 0.0 { (0.0, 0.0) } else { (x * x, 2.0 * x) }),
         "leaky_relu" => two_slopes(1.0, move |x| if x > 0.0 { (x, 1.0) } else { (a * x, a) }),
         "thresholded_relu" => two_slopes(1.0, move |x| if x > a { (x, 1.0) } else { (0.0, 0.0) }),
         "threshold" => two_slopes(1.0, move |x| if x > a { (x, 1.0) } else { (b, 0.0) }),
-        "hard_tanh" => two_slopes(1.0, move |x| if x <= a { (a, 0.0) } else if x >= b { (b, 0.0) } else { (x, 1.0) }),
+        "hard_tanh" => two_slopes(1.0, move |x| {
+            if x <= a {
+                (a, 0.0)
+            } else if x >= b {
+                (b, 0.0)
+            } else {
+                (x, 1.0)
+            }
+        }),
         "hard_shrink" => two_slopes(1.0, move |x| if x.abs() > a { (x, 1.0) } else { (0.0, 0.0) }),
         "soft_shrink" => two_slopes(1.0, move |x| shrink(x, a, a)),
         "shrink" => two_slopes(1.0, move |x| shrink(x, a, b)),

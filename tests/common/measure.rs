@@ -135,11 +135,6 @@ impl Errors {
             }
         }
     }
-
-    /// Whether the errors keep a bound in ULP, or next to a root an absolute one.
-    pub(crate) fn keep(&self, ulps: f64, absolute: f64) -> bool {
-        self.ulp <= ulps && (self.root_ulp <= ulps || self.root_absolute <= absolute)
-    }
 }
 
 /// The errors of values and derivatives, for each instruction set.

@@ -270,6 +270,19 @@ mod tests {
         assert_eq!(with_bounds(&expected, &[line]), expected);
     }
 
+    /// Every file has a place for the sentences, and nothing else about errors is left in its documentation.
+    #[test]
+    fn all_formulas_have_a_place_for_them() -> Result<(), Box<dyn Error>> {
+        let line = "/// Max error (`f32`): value exact, derivative exact.".to_owned();
+        for path in fs::read_dir(file("../src/formula"))? {
+            let path = path?.path();
+            let result = with_bounds(&fs::read_to_string(&path)?, std::slice::from_ref(&line));
+            assert_eq!(result.matches("Max error").count(), 1, "{}: {result}", path.display());
+            assert_eq!(result.split_once(&line).map(|(_, rest)| rest.starts_with("\n#[derive")), Some(true), "{}", path.display());
+        }
+        Ok(())
+    }
+
     #[test]
     fn four_digits_up() {
         assert_eq!([0.0, 0.500_000_01, 1.0, 12.345_6, 2.384_1e-8].map(rounded_up), [0.0, 0.500_1, 1.0, 12.35, 2.385e-8]);

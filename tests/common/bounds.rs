@@ -1,6 +1,6 @@
 //! The sentences about errors in the documentation of formulas, from `accuracy/results.csv`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A line of the table, as far as the sentences need it.
 struct Row<'a> {
@@ -50,9 +50,8 @@ fn two_digits_up(x: f64) -> String {
 /// For each file in `src/formula` the lines that have to stand in it. Instruction sets without fused multiply-add have a line of their own where it differs.
 pub(crate) fn lines(csv: &str) -> BTreeMap<String, Vec<String>> {
     let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut names: Vec<&str> = rows(csv).map(|row| row.activation).collect();
-    names.dedup();
-    for name in names {
+    let mut done = BTreeSet::new();
+    for name in rows(csv).map(|row| row.activation).filter(|name| done.insert(*name)) {
         let of = if file(name) == "gelu" { format!(" of `{name}`") } else { String::new() };
         let lines = lines.entry(file(name).to_owned()).or_default();
         for element in ["f32", "f64"] {

@@ -269,7 +269,7 @@ fn cell(text: &str, x: f64) -> (f64, bool) {
     (number, near)
 }
 
-/// What docs/special-values.md says: limits by hand and mpmath (tools/special_values.py), held against the layers and the limits above.
+/// What docs/special-values.md says: limits by hand and mpmath (`tools/special_values.py`), held against the layers and the limits above.
 #[test]
 fn the_table_in_the_docs() {
     fn check<A: Element>(name: &str, direction: usize, cells: &[&str], level: &str) {

@@ -249,4 +249,6 @@ fn the_measure_of_single_results() {
     let mut near = Errors::default();
     near.add_all(&[1.0_f32, 1.1, 2.0], &[1e-9, 1e-3, 1.0], &[0.0, 1e-3, 1.0], Some((1.0, 0.25)));
     assert!(near.ulp == 0.0 && kept(&near, 2.0, 1e-8) && !kept(&near, 2.0, 1e-10), "{near:?}");
+    near.add_all(&[1.0_f32], &[f32::NAN], &[0.0], Some((1.0, 0.25)));
+    assert!(!kept(&near, 2.0, 1.0), "{near:?}");
 }

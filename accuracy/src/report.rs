@@ -159,7 +159,7 @@ const PARTS: [(&str, &str, &str); 4] = [
 pub(crate) fn shown(x: Option<f64>) -> String {
     match x {
         None => String::new(),
-        Some(x) if x == 0.0 => "0".to_owned(),
+        Some(0.0) => "0".to_owned(),
         Some(x) if (0.001..10_000.0).contains(&x.abs()) => format!("{x}"),
         Some(x) => format!("{x:e}"),
     }

@@ -1,4 +1,5 @@
 //! Errors in units in the last place (ULP), of layers against truths.
+#![allow(clippy::neg_cmp_op_on_partial_ord, reason = "a NaN goes the way of what is too large")]
 
 use std::{
     ops::Range,
@@ -105,7 +106,9 @@ impl Errors {
         let (mut ulps, absolute) = truth.distance(y);
         if zone.is_some_and(|(root, width)| (x.widened() - root).abs() <= width) {
             self.near += 1;
-            self.root_ulp = self.root_ulp.max(ulps);
+            if !(ulps <= self.root_ulp) {
+                self.root_ulp = self.root_ulp.max(judged(y, ulps, truth.rounded()));
+            }
             if !(absolute <= self.root_absolute) {
                 (self.root_absolute, self.root_at) = (if absolute.is_nan() { f64::INFINITY } else { absolute }, x.widened());
             }

@@ -240,7 +240,7 @@ fn gelu(x: f64) -> (f64, f64) {
     }
     let below = 0.5 * libm::erfc(-x * FRAC_1_SQRT_2);
     let density = (-0.5 * x * x).exp() / (2.0 * PI).sqrt();
-    (x * below, roots::GELU.near(x).unwrap_or_else(|| below + x * density))
+    (x * below, roots::GELU.near(x).unwrap_or(below + x * density))
 }
 
 fn tanh(x: f64) -> (f64, f64) {

@@ -30,13 +30,19 @@ fn inputs(step: usize, layer: &dyn Layer<f32>) -> Vec<f32> {
     inputs
 }
 
+/// How many inputs are measured at a time: truths of all together would be hundreds of megabytes.
+const BLOCK: usize = 1 << 16;
+
 /// The errors of a layer at these inputs, against the truth of this spec.
 fn errors(mut layer: Box<dyn Layer<f32>>, spec: &str, inputs: &[f32]) -> Levels {
     let truth = oracle::oracle(spec).unwrap_or_else(|| panic!("no oracle for {spec}: add it to tests/common/oracle.rs"));
-    let (mut values, mut slopes) = (vec![0.0; inputs.len()], vec![0.0; inputs.len()]);
-    truth(inputs, &mut values, &mut slopes);
+    let (mut values, mut slopes) = (vec![0.0; BLOCK], vec![0.0; BLOCK]);
     let mut levels = Levels::new();
-    measure(layer.as_mut(), inputs, &values, &slopes, oracle::root(spec), &mut levels);
+    for inputs in inputs.chunks(BLOCK) {
+        let (values, slopes) = (&mut values[..inputs.len()], &mut slopes[..inputs.len()]);
+        truth(inputs, values, slopes);
+        measure(layer.as_mut(), inputs, values, slopes, oracle::root(spec), &mut levels);
+    }
     levels
 }
 

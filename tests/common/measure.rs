@@ -51,16 +51,19 @@ impl<A: Element> Reference<A> for Double {
     }
 }
 
-/// The error in ULP where it may not be a plain number: NaN for NaN and infinity for infinity are right, either for anything else is not.
+/// The error in ULP where it may not be a plain number: NaN for NaN and infinity for infinity are right, NaN for anything else is not. An infinity for a number
+/// counts as the power of two behind the largest number.
 #[cold]
-fn judged<A: Element>(y: A, ulps: f64, truth: f64) -> f64 {
-    let y = y.widened();
-    if y.is_finite() && truth.is_finite() {
-        ulps
-    } else if y == truth || (y.is_nan() && truth.is_nan()) {
-        0.0
-    } else {
-        f64::INFINITY
+fn judged<A: Element, T: Reference<A>>(y: A, ulps: f64, truth: T) -> f64 {
+    let (found, truly) = (y.widened(), truth.rounded());
+    if found.is_nan() || truly.is_nan() {
+        return if found.is_nan() && truly.is_nan() { 0.0 } else { f64::INFINITY };
+    }
+    match (found.is_infinite(), truly.is_infinite()) {
+        (true, true) if found == truly => 0.0,
+        (true, false) => truth.distance(if found > 0.0 { A::max_value() } else { A::min_value() }).0 + 1.0,
+        (true, true) => f64::INFINITY,
+        _ => ulps,
     }
 }
 
@@ -107,7 +110,7 @@ impl Errors {
         if zone.is_some_and(|(root, width)| (x.widened() - root).abs() <= width) {
             self.near += 1;
             if !(ulps <= self.root_ulp) {
-                self.root_ulp = self.root_ulp.max(judged(y, ulps, truth.rounded()));
+                self.root_ulp = self.root_ulp.max(judged(y, ulps, truth));
             }
             if !(absolute <= self.root_absolute) {
                 (self.root_absolute, self.root_at) = (if absolute.is_nan() { f64::INFINITY } else { absolute }, x.widened());
@@ -115,7 +118,7 @@ impl Errors {
             return;
         }
         if !(ulps <= self.ulp) {
-            ulps = judged(y, ulps, truth.rounded());
+            ulps = judged(y, ulps, truth);
             if ulps > self.ulp {
                 (self.ulp, self.at) = (ulps, x.widened());
             }

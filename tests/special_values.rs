@@ -43,49 +43,51 @@ fn check(rows: &[(&str, f64, f64, f64)]) {
     });
 }
 
-#[test]
 #[rustfmt::skip]
+const AT_INFINITY: &[(&str, f64, f64, f64)] = &[
+    ("identity", INF, INF, 1.0), ("identity", -INF, -INF, 1.0),
+    ("sigmoid", INF, 1.0, 0.0), ("sigmoid", -INF, 0.0, 0.0),
+    ("tanh", INF, 1.0, 0.0), ("tanh", -INF, -1.0, 0.0),
+    ("relu", INF, INF, 1.0), ("relu", -INF, 0.0, 0.0),
+    ("relu6", INF, 6.0, 0.0), ("relu6", -INF, 0.0, 0.0),
+    ("relu_squared", INF, INF, INF), ("relu_squared", -INF, 0.0, 0.0),
+    ("leaky_relu(0.5)", INF, INF, 1.0), ("leaky_relu(0.5)", -INF, -INF, 0.5),
+    ("thresholded_relu(1)", INF, INF, 1.0), ("thresholded_relu(1)", -INF, 0.0, 0.0),
+    ("elu(0.5)", INF, INF, 1.0), ("elu(0.5)", -INF, -0.5, 0.0),
+    ("celu(0.5)", INF, INF, 1.0), ("celu(0.5)", -INF, -0.5, 0.0),
+    ("selu", INF, INF, 1.050_700_987_355_480_5), ("selu", -INF, -1.758_099_340_847_376_8, 0.0),
+    ("gelu", INF, INF, 1.0), ("gelu", -INF, 0.0, 0.0),
+    ("gelu_tanh", INF, INF, 1.0), ("gelu_tanh", -INF, 0.0, 0.0),
+    ("gelu_sigmoid", INF, INF, 1.0), ("gelu_sigmoid", -INF, 0.0, 0.0),
+    ("silu", INF, INF, 1.0), ("silu", -INF, 0.0, 0.0),
+    ("swish(2)", INF, INF, 1.0), ("swish(2)", -INF, 0.0, 0.0),
+    ("swish(-2)", INF, 0.0, 0.0), ("swish(-2)", -INF, -INF, 1.0),
+    ("swish(0)", INF, INF, 0.5), ("swish(0)", -INF, -INF, 0.5),
+    ("mish", INF, INF, 1.0), ("mish", -INF, 0.0, 0.0),
+    ("softplus(0.5)", INF, INF, 1.0), ("softplus(0.5)", -INF, 0.0, 0.0),
+    ("log_sigmoid", INF, 0.0, 0.0), ("log_sigmoid", -INF, -INF, 1.0),
+    ("softsign", INF, 1.0, 0.0), ("softsign", -INF, -1.0, 0.0),
+    ("hard_sigmoid", INF, 1.0, 0.0), ("hard_sigmoid", -INF, 0.0, 0.0),
+    ("hard_sigmoid(0.25, 0.5)", INF, 1.0, 0.0), ("hard_sigmoid(0.25, 0.5)", -INF, 0.0, 0.0),
+    ("hard_swish", INF, INF, 1.0), ("hard_swish", -INF, 0.0, 0.0),
+    ("hard_tanh(-1, 2)", INF, 2.0, 0.0), ("hard_tanh(-1, 2)", -INF, -1.0, 0.0),
+    ("hard_shrink(0.5)", INF, INF, 1.0), ("hard_shrink(0.5)", -INF, -INF, 1.0),
+    ("soft_shrink(0.5)", INF, INF, 1.0), ("soft_shrink(0.5)", -INF, -INF, 1.0),
+    ("shrink(0.5, 0.25)", INF, INF, 1.0), ("shrink(0.5, 0.25)", -INF, -INF, 1.0),
+    ("tanh_shrink", INF, INF, 1.0), ("tanh_shrink", -INF, -INF, 1.0),
+    ("threshold(1, 7)", INF, INF, 1.0), ("threshold(1, 7)", -INF, 7.0, 0.0),
+    ("exponential", INF, INF, INF), ("exponential", -INF, 0.0, 0.0),
+    ("squareplus(4)", INF, INF, 1.0), ("squareplus(4)", -INF, 0.0, 0.0),
+    ("sparse_plus", INF, INF, 1.0), ("sparse_plus", -INF, 0.0, 0.0),
+    ("sparse_sigmoid", INF, 1.0, 0.0), ("sparse_sigmoid", -INF, 0.0, 0.0),
+    ("sign", INF, 1.0, 0.0), ("sign", -INF, -1.0, 0.0),
+    ("step", INF, 1.0, 0.0), ("step", -INF, 0.0, 0.0),
+    ("prelu(0.5)", INF, INF, 1.0), ("prelu(0.5)", -INF, -INF, 0.5),
+];
+
+#[test]
 fn infinities_give_the_limit() {
-    check(&[
-        ("identity", INF, INF, 1.0), ("identity", -INF, -INF, 1.0),
-        ("sigmoid", INF, 1.0, 0.0), ("sigmoid", -INF, 0.0, 0.0),
-        ("tanh", INF, 1.0, 0.0), ("tanh", -INF, -1.0, 0.0),
-        ("relu", INF, INF, 1.0), ("relu", -INF, 0.0, 0.0),
-        ("relu6", INF, 6.0, 0.0), ("relu6", -INF, 0.0, 0.0),
-        ("relu_squared", INF, INF, INF), ("relu_squared", -INF, 0.0, 0.0),
-        ("leaky_relu(0.5)", INF, INF, 1.0), ("leaky_relu(0.5)", -INF, -INF, 0.5),
-        ("thresholded_relu(1)", INF, INF, 1.0), ("thresholded_relu(1)", -INF, 0.0, 0.0),
-        ("elu(0.5)", INF, INF, 1.0), ("elu(0.5)", -INF, -0.5, 0.0),
-        ("celu(0.5)", INF, INF, 1.0), ("celu(0.5)", -INF, -0.5, 0.0),
-        ("selu", INF, INF, 1.050_700_987_355_480_5), ("selu", -INF, -1.758_099_340_847_376_8, 0.0),
-        ("gelu", INF, INF, 1.0), ("gelu", -INF, 0.0, 0.0),
-        ("gelu_tanh", INF, INF, 1.0), ("gelu_tanh", -INF, 0.0, 0.0),
-        ("gelu_sigmoid", INF, INF, 1.0), ("gelu_sigmoid", -INF, 0.0, 0.0),
-        ("silu", INF, INF, 1.0), ("silu", -INF, 0.0, 0.0),
-        ("swish(2)", INF, INF, 1.0), ("swish(2)", -INF, 0.0, 0.0),
-        ("swish(-2)", INF, 0.0, 0.0), ("swish(-2)", -INF, -INF, 1.0),
-        ("swish(0)", INF, INF, 0.5), ("swish(0)", -INF, -INF, 0.5),
-        ("mish", INF, INF, 1.0), ("mish", -INF, 0.0, 0.0),
-        ("softplus(0.5)", INF, INF, 1.0), ("softplus(0.5)", -INF, 0.0, 0.0),
-        ("log_sigmoid", INF, 0.0, 0.0), ("log_sigmoid", -INF, -INF, 1.0),
-        ("softsign", INF, 1.0, 0.0), ("softsign", -INF, -1.0, 0.0),
-        ("hard_sigmoid", INF, 1.0, 0.0), ("hard_sigmoid", -INF, 0.0, 0.0),
-        ("hard_sigmoid(0.25, 0.5)", INF, 1.0, 0.0), ("hard_sigmoid(0.25, 0.5)", -INF, 0.0, 0.0),
-        ("hard_swish", INF, INF, 1.0), ("hard_swish", -INF, 0.0, 0.0),
-        ("hard_tanh(-1, 2)", INF, 2.0, 0.0), ("hard_tanh(-1, 2)", -INF, -1.0, 0.0),
-        ("hard_shrink(0.5)", INF, INF, 1.0), ("hard_shrink(0.5)", -INF, -INF, 1.0),
-        ("soft_shrink(0.5)", INF, INF, 1.0), ("soft_shrink(0.5)", -INF, -INF, 1.0),
-        ("shrink(0.5, 0.25)", INF, INF, 1.0), ("shrink(0.5, 0.25)", -INF, -INF, 1.0),
-        ("tanh_shrink", INF, INF, 1.0), ("tanh_shrink", -INF, -INF, 1.0),
-        ("threshold(1, 7)", INF, INF, 1.0), ("threshold(1, 7)", -INF, 7.0, 0.0),
-        ("exponential", INF, INF, INF), ("exponential", -INF, 0.0, 0.0),
-        ("squareplus(4)", INF, INF, 1.0), ("squareplus(4)", -INF, 0.0, 0.0),
-        ("sparse_plus", INF, INF, 1.0), ("sparse_plus", -INF, 0.0, 0.0),
-        ("sparse_sigmoid", INF, 1.0, 0.0), ("sparse_sigmoid", -INF, 0.0, 0.0),
-        ("sign", INF, 1.0, 0.0), ("sign", -INF, -1.0, 0.0),
-        ("step", INF, 1.0, 0.0), ("step", -INF, 0.0, 0.0),
-        ("prelu(0.5)", INF, INF, 1.0), ("prelu(0.5)", -INF, -INF, 0.5),
-    ]);
+    check(AT_INFINITY);
 }
 
 #[test]
@@ -254,4 +256,58 @@ fn softmax_conventions() {
         // Softmin is softmax of the negative.
         assert_eq!(Softmin::last_axis().infer(&array![INF, 0.0, 0.0].into_dyn()).unwrap(), array![0.0, 0.5, 0.5].into_dyn());
     });
+}
+
+/// A cell of the table: what an input gives, and whether rounding may take it to a neighbour.
+fn cell(text: &str, x: f64) -> (f64, bool) {
+    let (text, near) = text.strip_prefix("≈ ").map_or((text, false), |rest| (rest, true));
+    let number = match text.replace('∞', "inf") {
+        text if text == "x" => x,
+        text if text == "-1/x" => -1.0 / x,
+        text => text.strip_suffix('x').map_or_else(|| text.parse().unwrap(), |factor| factor.parse::<f64>().unwrap() * x),
+    };
+    (number, near)
+}
+
+/// What docs/special-values.md says: limits by hand and mpmath (`tools/special_values.py`), held against the layers and the limits above.
+#[test]
+fn the_table_in_the_docs() {
+    fn check<A: Element>(name: &str, direction: usize, cells: &[&str], level: &str) {
+        let (smallest, largest) = if size_of::<A>() == 4 { (f64::powi(2.0, -149), f64::from(f32::MAX)) } else { (5e-324, f64::MAX) };
+        let unit = f64::powi(2.0, if size_of::<A>() == 4 { -24 } else { -53 });
+        for (text, x) in cells.iter().zip([NAN, INF, -INF, 0.0, -0.0, smallest, -smallest, largest, -largest]) {
+            let (value, slope) = at::<A>(name, x);
+            let found = if direction == 0 { value } else { slope };
+            let (expected, near) = cell(text, x);
+            // Within 2 ULP, or 2 units of the smallest number.
+            let right = match expected {
+                e if e.is_nan() => found.is_nan(),
+                e if e.is_infinite() => found == e,
+                e if e == 0.0 && !near => found == 0.0 && (*text != "-0" || found.is_sign_negative()),
+                e => (found - e).abs() <= f64::max(4.0 * unit * e.abs(), if near { 2.0 * smallest } else { 0.0 }),
+            };
+            assert!(right, "{name}{} of {x:e} at {level}: {found:e}, the table says {text}", if direction == 0 { "" } else { "'" });
+            for row in AT_INFINITY.iter().filter(|row| x.is_infinite() && row.0 == layer::<A>(name).spec() && row.1 == x) {
+                let by_hand = if direction == 0 { row.2 } else { row.3 };
+                assert!(expected == by_hand || (expected / by_hand - 1.0).abs() < 1e-15, "the table says {text} for {name} at {x}, this test {by_hand}");
+            }
+        }
+    }
+    let table = include_str!("../docs/special-values.md");
+    let parts: Vec<&str> = table.split("\n## ").skip(1).collect();
+    assert_eq!(parts.len(), 2);
+    for (direction, part) in parts.into_iter().enumerate() {
+        let rows: Vec<Vec<&str>> =
+            part.lines().filter(|line| line.starts_with("| `")).map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect();
+        let names: Vec<String> = rows.iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
+        let expected: Vec<String> = catalog().filter(|entry| entry.family() == Family::Pointwise).map(|entry| entry.name().to_owned()).collect();
+        assert_eq!(names, expected);
+        testing::each_level(|level| {
+            for (name, row) in names.iter().zip(&rows) {
+                assert_eq!(row.len(), 10);
+                check::<f32>(name, direction, &row[1..], level);
+                check::<f64>(name, direction, &row[1..], level);
+            }
+        });
+    }
 }

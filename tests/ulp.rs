@@ -1,147 +1,262 @@
-//! Errors in units in the last place, over the whole range of `f32`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "a test")]
+//! Errors in units in the last place (ULP): a part of what the program in `accuracy/` measures, small enough for every run of the tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, dead_code, reason = "a test")]
 
+#[path = "common/measure.rs"]
+mod measure;
 #[path = "common/oracle.rs"]
 mod oracle;
+#[path = "common/roots.rs"]
+mod roots;
+#[path = "common/rows.rs"]
+mod rows;
 
-use ndarray::{Array1, ArrayD};
-use ndarray_activations::*;
-use oracle::*;
+use std::sync::Mutex;
 
-type Row = (Box<dyn Fn() -> Box<dyn Layer<f32>>>, fn(f64) -> f64, fn(f64) -> f64);
+use measure::{Errors, Levels, around, measure, on_all_cores};
+use ndarray::ArrayD;
+use ndarray_activations::{Element, Elementwise, Exponential, Family, Layer, Pointwise, Real, Result, by_name, catalog};
 
-#[rustfmt::skip]
-fn rows() -> Vec<Row> {
-    fn row<L: Layer<f32> + 'static>(make: fn() -> L, value: fn(f64) -> f64, slope: fn(f64) -> f64) -> Row {
-        (Box::new(move || Box::new(make()) as Box<dyn Layer<f32>>), value, slope)
-    }
-    const SCALE: f64 = 1.0507009873554804934193349852946;
-    const ALPHA: f64 = 1.6732632423543772848170429916717;
-    const A7: f64 = 0.7_f32 as f64;
-    const A001: f64 = 0.01_f32 as f64;
-    vec![
-        row(Sigmoid::new, sigmoid, sigmoid_slope),
-        row(Tanh::new, libm::tanh, tanh_slope),
-        row(|| ELU::new(1.0), |x| if x > 0.0 { x } else { libm::expm1(x) }, |x| if x > 0.0 { 1.0 } else { libm::exp(x) }),
-        row(
-            SELU::new,
-            |x| if x > 0.0 { SCALE * x } else { SCALE * ALPHA * libm::expm1(x) },
-            |x| if x > 0.0 { SCALE } else { SCALE * ALPHA * libm::exp(x) },
-        ),
-        row(GELU::new, gelu, gelu_slope),
-        row(GELU::tanh, |x| gated(x, tanh_argument(x)), |x| gated_slope(tanh_argument(x), tanh_argument_slope(x))),
-        row(|| CELU::new(0.7), |x| if x > 0.0 { x } else { A7 * libm::expm1(x / A7) }, |x| if x > 0.0 { 1.0 } else { libm::exp(x / A7) }),
-        row(|| ELU::new(0.7), |x| if x > 0.0 { x } else { A7 * libm::expm1(x) }, |x| if x > 0.0 { 1.0 } else { A7 * libm::exp(x) }),
-        row(SiLU::new, |x| gated(x, x), |x| gated_slope(x, x)),
-        row(|| Swish::new(0.7), |x| gated(x, A7 * x), |x| gated_slope(A7 * x, A7 * x)),
-        row(|| Swish::new(0.01), |x| gated(x, A001 * x), |x| gated_slope(A001 * x, A001 * x)),
-        row(Mish::new, mish, mish_slope),
-        row(|| Softplus::new(1.0), softplus, sigmoid),
-        row(|| Softplus::new(0.7), |x| softplus(A7 * x) / A7, |x| sigmoid(A7 * x)),
-        row(|| Softplus::new(10.0), |x| softplus(10.0 * x) / 10.0, |x| sigmoid(10.0 * x)),
-        row(LogSigmoid::new, |x| -softplus(-x), |x| sigmoid(-x)),
-        row(
-            Softsign::new,
-            |x| if x.is_infinite() { x.signum() } else { x / (1.0 + x.abs()) },
-            |x| 1.0 / (1.0 + x.abs()) / (1.0 + x.abs()),
-        ),
-        row(HardSigmoid::new, |x| if x.is_nan() { x } else { ((x + 3.0) / 6.0).clamp(0.0, 1.0) }, |x| if x.abs() < 3.0 || x.is_nan() { 1.0 / 6.0 } else { 0.0 }),
-        row(
-            HardSwish::new,
-            |x| if x <= -3.0 { -0.0 } else if x >= 3.0 { x } else { x * (x + 3.0) / 6.0 },
-            |x| if x <= -3.0 { 0.0 } else if x >= 3.0 { 1.0 } else { (x + 1.5) / 3.0 },
-        ),
-        row(TanhShrink::new, tanh_shrink, |x| libm::tanh(x) * libm::tanh(x)),
-        row(Exponential::new, libm::exp, libm::exp),
-        row(|| Squareplus::new(4.0), |x| squareplus(x, 4.0), |x| squareplus_slope(x, 4.0)),
-        row(
-            SparsePlus::new,
-            |x| if x <= -1.0 { 0.0 } else if x >= 1.0 { x } else { (x + 1.0) * (x + 1.0) / 4.0 },
-            |x| if x <= -1.0 { 0.0 } else if x >= 1.0 { 1.0 } else { (x + 1.0) / 2.0 },
-        ),
-        row(SparseSigmoid::new, |x| if x.is_nan() { x } else { (0.5 * x + 0.5).clamp(0.0, 1.0) }, |x| if x.abs() < 1.0 || x.is_nan() { 0.5 } else { 0.0 }),
-        row(ReLUSquared::new, |x| if x > 0.0 { x * x } else if x.is_nan() { x } else { 0.0 }, |x| if x > 0.0 { 2.0 * x } else if x.is_nan() { x } else { 0.0 }),
-        row(GELU::sigmoid, |x| gated(x, 1.702 * x), |x| gated_slope(1.702 * x, 1.702 * x)),
-    ]
+/// Without fused multiply-add the bounds are twice as large.
+fn slack(level: &str) -> f64 {
+    if level == "sse2" { 2.0 } else { 1.0 }
 }
 
-/// |y - truth| in units in the last place of the truth, subnormals in units of the smallest.
-fn ulp_error(y: f32, truth: f64) -> f64 {
-    if truth.is_nan() || y.is_nan() {
-        return if truth.is_nan() && y.is_nan() { 0.0 } else { f64::INFINITY };
-    }
-    let rounded = truth as f32;
-    if rounded.is_infinite() || y.is_infinite() {
-        return if rounded == y { 0.0 } else { f64::INFINITY };
-    }
-    let exponent = (truth.abs().to_bits() >> 52) as i32 - 1023;
-    let ulp = f64::powi(2.0, exponent.max(-126) - 23);
-    (f64::from(y) - truth).abs() / ulp
-}
-
-/// Where the derivative of a function is 0 within its bulk: relative errors mean little within 0.25 of it.
-fn root(spec: &str) -> Option<f64> {
-    Some(match spec {
-        "gelu" => -0.751_791_524_693_564_5,
-        "gelu_tanh" => -0.752_461_422_071_016_3,
-        "gelu_sigmoid" => -1.278_464_542_761_073_8 / 1.702,
-        "silu" => -1.278_464_542_761_073_8,
-        "swish(0.7)" => -1.278_464_542_761_073_8 / 0.7,
-        "swish(0.01)" => -1.278_464_542_761_073_8 / 0.01,
-        "mish" => -1.192_431_214_515_495_2,
-        "hard_swish" => -1.5,
-        _ => return None,
-    })
-}
-
-/// The largest error in ULP, and where; near a root of the derivative an error below 2^-24 counts as none.
-fn worst(inputs: &[f32], results: &ArrayD<f32>, truth: fn(f64) -> f64, root: Option<f64>, slack: f64) -> (f64, f32) {
-    let mut worst = (0.0, 0.0);
-    for (&x, &y) in inputs.iter().zip(results) {
-        let t = truth(f64::from(x));
-        let error = ulp_error(y, t);
-        if error > worst.0 {
-            let near = root.is_some_and(|root| (f64::from(x) - root).abs() <= 0.25);
-            if !(near && (f64::from(y) - t).abs() <= f64::powi(2.0, -24) * slack) {
-                worst = (error, x);
-            }
-        }
-    }
-    worst
-}
-
-/// Every so many bit patterns, and all of them around what matters.
-fn inputs() -> Vec<f32> {
-    let step = std::env::var("ULP_STEP").ok().and_then(|step| step.parse().ok()).unwrap_or(1009);
+/// Every so many bit patterns, and all of those near what matters: kinks, the root, what formulas switch at, where exponentials end.
+fn inputs(step: usize, layer: &dyn Layer<f32>) -> Vec<f32> {
     let mut inputs: Vec<f32> = (0..=u32::MAX).step_by(step).map(f32::from_bits).collect();
-    for center in [0.5_f32, 1.0, 2.5, 3.0, 0.751_791_5, 0.752_461_4, 1.278_464_5, 1.192_431_2, 12.0, 13.0, 15.0, 50.0, 87.336_54, 88.722_84, 103.972_08] {
-        for offset in 0..2000_u32 {
-            for bits in [center.to_bits() - offset, center.to_bits() + offset] {
-                inputs.extend([f32::from_bits(bits), -f32::from_bits(bits)]);
-            }
-        }
-    }
+    let switches = [0.0, 0.347, 0.5, 1.0, 3.0, 12.0, 13.0, 15.0, 50.0, 87.336_54, 88.722_84, 103.972_08, 130.0, f64::from(f32::MAX)];
+    let root = oracle::root(&layer.spec()).map(|(root, _)| root);
+    inputs.extend(around(switches.into_iter().chain(layer.kinks()).chain(root), 500));
     inputs
 }
 
-/// The bounds: values within 2 ULP, derivatives within 4, at every instruction set; without fused multiply-add twice that.
-#[test]
-fn strided_sweep() {
-    let inputs = inputs();
-    let x = Array1::from(inputs.clone()).into_dyn();
-    let ones = x.mapv(|_| 1.0);
-    testing::each_level(|level| {
-        let slack = if level == "sse2" { 2.0 } else { 1.0 };
-        for (make, value, slope) in rows() {
-            let mut layer = make();
-            let y = layer.forward(&x).unwrap();
-            let g = layer.backward(&ones).unwrap();
-            let spec = layer.spec();
-            let values = worst(&inputs, &y, value, None, slack);
-            let slopes = worst(&inputs, &g, slope, root(&spec), slack);
-            println!("{level:6} {spec:16} value {:.3} ULP at {:e}, derivative {:.3} ULP at {:e}", values.0, values.1, slopes.0, slopes.1);
-            assert!(values.0 <= 2.0 * slack, "{spec} at {level}: {} ULP at {:e}", values.0, values.1);
-            assert!(slopes.0 <= 4.0 * slack, "{spec}' at {level}: {} ULP at {:e}", slopes.0, slopes.1);
+/// How many inputs are measured at a time: truths of all together would be hundreds of megabytes.
+const BLOCK: usize = 1 << 16;
+
+/// The errors of a layer at these inputs, against the truth of this spec.
+fn errors(mut layer: Box<dyn Layer<f32>>, spec: &str, inputs: &[f32]) -> Levels {
+    let truth = oracle::oracle(spec).unwrap_or_else(|| panic!("no oracle for {spec}: add it to tests/common/oracle.rs"));
+    let (mut values, mut slopes) = (vec![0.0; BLOCK], vec![0.0; BLOCK]);
+    let mut levels = Levels::new();
+    for inputs in inputs.chunks(BLOCK) {
+        let (values, slopes) = (&mut values[..inputs.len()], &mut slopes[..inputs.len()]);
+        truth(inputs, values, slopes);
+        measure(layer.as_mut(), inputs, values, slopes, oracle::root(spec), &mut levels);
+    }
+    levels
+}
+
+/// Whether the errors keep a bound in ULP, or next to a root an absolute one.
+fn kept(errors: &Errors, ulps: f64, absolute: f64) -> bool {
+    errors.ulp <= ulps && (errors.root_ulp <= ulps || errors.root_absolute <= absolute)
+}
+
+/// What breaks its bound, as sentences.
+fn broken(spec: &str, levels: &Levels, value: f64, slope: f64) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (level, [values, slopes]) in levels {
+        let slack = slack(level);
+        if !kept(values, value * slack, 0.0) {
+            broken.push(format!("{spec} at {level}: {} ULP at {:e}", values.ulp, values.at));
         }
-    });
+        if !kept(slopes, slope * slack, f64::powi(2.0, -24) * slack) {
+            let Errors { ulp, at, root_ulp, root_absolute, root_at, .. } = slopes;
+            broken.push(format!("{spec}' at {level}: {ulp} ULP at {at:e}; near the root {root_ulp} ULP, {root_absolute:e} absolute at {root_at:e}"));
+        }
+    }
+    broken
+}
+
+/// Sweeps all the specs, a core each, and fails with everything that breaks its bound.
+fn sweep(specs: &[String], step: usize, value: f64, slope: f64) {
+    let found = Mutex::new(Vec::new());
+    on_all_cores(
+        specs.len() as u64,
+        || (),
+        |(), i| {
+            let layer = by_name::<f32>(&specs[i as usize]).unwrap();
+            let spec = layer.spec();
+            let inputs = inputs(step, layer.as_ref());
+            found.lock().unwrap().extend(broken(&spec, &errors(layer, &spec, &inputs), value, slope));
+        },
+    );
+    let found = found.into_inner().unwrap();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// The whole catalogue: an activation without an oracle fails.
+#[test]
+fn every_pointwise_activation() {
+    let specs: Vec<String> = catalog().filter(|entry| entry.family() == Family::Pointwise).map(|entry| entry.name().to_owned()).collect();
+    assert!(specs.len() > 30);
+    sweep(&specs, 251, 2.0, 4.0);
+}
+
+#[test]
+fn other_parameters() {
+    #[rustfmt::skip]
+    let specs = [
+        "elu(0.001)", "elu(0.7)", "elu(1000)", "celu(0.001)", "celu(0.7)", "celu(1000)", "leaky_relu(-2)", "leaky_relu(0.3)", "leaky_relu(2)", "softplus(0.1)", "softplus(0.7)", "softplus(10)",
+        "softplus(1, 20)", "swish(0.01)", "swish(0.7)", "swish(-3)", "swish(0)", "squareplus(0.001)", "squareplus(0)", "squareplus(1000)", "hard_sigmoid(0.2, 0.5)", "hard_tanh(-0.1, 0.3)",
+        "hard_shrink(0.1)", "soft_shrink(0.1)", "shrink(0.5, 0.3)", "threshold(0.1, 20)", "thresholded_relu(-0.3)",
+    ];
+    sweep(&specs.map(str::to_owned), 4001, 4.0, 8.0);
+}
+
+fn along_rows<A: Element>() {
+    for (rows, length) in [(2000, 10), (20, 1000), (2, 30_001)] {
+        for (name, levels) in rows::along_rows::<A>(rows, length) {
+            for (level, [values, gradients]) in levels {
+                let (value, gradient) = (4.0 * slack(level), 8.0 * slack(level));
+                assert!(values.ulp <= value, "{name} of {length} at {level}: {} ULP at {:e}", values.ulp, values.at);
+                assert!(gradients.ulp <= gradient, "the gradient of {name} of {length} at {level}: {} at {:e}", gradients.ulp, gradients.at);
+            }
+        }
+    }
+    for (level, error) in rows::prelu_slope::<A>(200_000) {
+        assert!(error.ulp <= 1e-6, "prelu at {level}: the gradient of alpha is off by {:e}", error.ulp);
+    }
+}
+
+#[test]
+fn rows_single() {
+    along_rows::<f32>();
+}
+
+#[test]
+fn rows_double() {
+    along_rows::<f64>();
+}
+
+/// The oracle against mpmath, at the inputs of `tests/data`: between them the middle, the tails, and the numbers next to the derivatives' roots.
+#[test]
+fn the_oracle_agrees_with_mpmath() {
+    let table = include_str!("data/reference.csv").lines().skip(1).map(|line| (line, true));
+    let roots = include_str!("data/roots.csv").lines().skip(1).map(|line| (line, false));
+    let mut checked = 0;
+    for (line, with_value) in table.chain(roots) {
+        let fields: Vec<&str> = line.split(',').collect();
+        let [x, found @ ..] = &fields[1..] else { panic!("{line}") };
+        let (mut value, mut slope) = ([0.0], [0.0]);
+        oracle::oracle(&fields[0].replace(';', ",")).unwrap()(&[x.parse().unwrap()], &mut value, &mut slope);
+        let found: Vec<f64> = found.iter().map(|number| number.parse().unwrap()).collect();
+        let pairs = if with_value { vec![(value[0], found[0]), (slope[0], found[1])] } else { vec![(slope[0], found[0])] };
+        for (oracle, mpmath) in pairs {
+            // In ULP of f32, infinity and zero where f32 has nothing else.
+            let unit = f64::max(mpmath.abs() * f64::powi(2.0, -24), f64::powi(2.0, -149));
+            let both_huge = mpmath.abs() > f64::from(f32::MAX) && oracle.abs() > f64::from(f32::MAX);
+            assert!(both_huge || (oracle - mpmath).abs() <= 1e-5 * unit, "{line}: the oracle says {oracle:e}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 6000);
+}
+
+/// An exponential with a polynomial of its own, right unless told otherwise: what the measuring has to let pass, and what it has to catch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Exp {
+    /// The coefficient of r³.
+    third: f64,
+    /// By what the value is too large beyond 30.
+    beyond_30: f64,
+    /// By what the derivative is too large everywhere.
+    slope: f64,
+}
+
+const RIGHT: Exp = Exp { third: 1.0 / 6.0, beyond_30: 0.0, slope: 0.0 };
+
+impl Pointwise for Exp {
+    fn name(&self) -> &'static str {
+        "exponential"
+    }
+    #[inline(always)]
+    fn value<T: Real>(self, x: T) -> T {
+        let inside = x.at_most(130.0).at_least(-130.0);
+        let halved = inside * 0.5;
+        // e^x = (2^n e^r)² with r = x/2 - n ln 2.
+        let (n, power) = (halved * std::f64::consts::LOG2_E).round_and_exp2(x.splat(0.0));
+        let r = n.mul_add(2.121_944_400_546_905_8e-4, n.mul_add(-0.693_359_375, halved)) * 2.0;
+        let series = [1.0, 1.0, 0.5, self.third, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0, 1.0 / 40_320.0, 1.0 / 362_880.0];
+        let y = r.polynomial(&series, &series) * power * power;
+        T::select(x.gt(30.0), y * (1.0 + self.beyond_30), y)
+    }
+    #[inline(always)]
+    fn derivative<T: Real>(self, x: T) -> T {
+        self.value(x) * (1.0 + self.slope)
+    }
+}
+
+/// The exponential, too large in the tail behind the last full vector of 8.
+#[derive(Debug)]
+struct WrongTail(Exponential);
+
+impl WrongTail {
+    fn spoilt(mut values: ArrayD<f32>) -> ArrayD<f32> {
+        let full = values.len() / 8 * 8;
+        values.iter_mut().skip(full).for_each(|y| *y *= 1.000_001);
+        values
+    }
+}
+
+impl Layer<f32> for WrongTail {
+    fn forward(&mut self, input: &ArrayD<f32>) -> Result<ArrayD<f32>> {
+        self.0.forward(input).map(Self::spoilt)
+    }
+    fn backward(&mut self, grad_output: &ArrayD<f32>) -> Result<ArrayD<f32>> {
+        self.0.backward(grad_output)
+    }
+    fn infer(&self, input: &ArrayD<f32>) -> Result<ArrayD<f32>> {
+        self.0.infer(input).map(Self::spoilt)
+    }
+    fn name(&self) -> &str {
+        "exponential"
+    }
+}
+
+#[test]
+fn the_measuring_catches_what_is_wrong() {
+    let inputs = inputs(4001, &Exponential::<f32>::new());
+    let measured = |layer: Box<dyn Layer<f32>>| errors(layer, "exponential", &inputs);
+    let own = |formula: Exp| measured(Box::new(Elementwise::<_, f32>::of(formula)));
+    let caught = |levels: &Levels| broken("exponential", levels, 2.0, 4.0);
+    let right = own(RIGHT);
+    assert_eq!(caught(&right), Vec::<String>::new());
+
+    // A coefficient of 0.166667 with 3 more in the last digit breaks the bounds of value and derivative; one that is wrong in the next digit shows in the table.
+    assert_eq!(caught(&own(Exp { third: 0.166_670, ..RIGHT })).len(), 2 * right.len());
+    let visible = own(Exp { third: 0.166_666_9, ..RIGHT });
+    for ((_, [right, _]), (_, [changed, _])) in right.iter().zip(&visible) {
+        assert!(changed.ulp > right.ulp + 0.1, "{} and {}", right.ulp, changed.ulp);
+    }
+
+    let beyond = caught(&own(Exp { beyond_30: 1e-6, ..RIGHT }));
+    assert_eq!(beyond.len(), 2 * right.len(), "{beyond:?}");
+
+    let derivative = caught(&own(Exp { slope: 1e-6, ..RIGHT }));
+    assert!(derivative.len() == right.len() && derivative.iter().all(|sentence| sentence.contains("exponential'")), "{derivative:?}");
+
+    let tail = caught(&measured(Box::new(WrongTail(Exponential::new()))));
+    assert!(tail.len() == right.len() && tail.iter().all(|sentence| !sentence.contains("exponential'")), "{tail:?}");
+}
+
+/// A result next to a root, where absolute errors count; NaN, infinities, subnormals, and a truth beyond the largest number.
+#[test]
+fn the_measure_of_single_results() {
+    let ulp = |y: f32, truth: f64| {
+        let mut errors = Errors::default();
+        errors.add_one(1.0, y, truth);
+        errors.ulp
+    };
+    let (inf, nan) = (f64::INFINITY, f64::NAN);
+    assert_eq!([ulp(1.0, 1.0), ulp(1.0, 1.0 + f64::powi(2.0, -24)), ulp(-2.0, -2.0 - f64::powi(2.0, -21))], [0.0, 0.5, 2.0]);
+    assert_eq!([ulp(0.0, f64::powi(2.0, -149)), ulp(1e-45, f64::powi(2.0, -150)), ulp(f32::MIN_POSITIVE, f64::powi(2.0, -126))], [1.0, 0.5, 0.0]);
+    assert_eq!([ulp(f32::NAN, nan), ulp(f32::INFINITY, inf), ulp(f32::INFINITY, 1e39), ulp(-f32::INFINITY, -inf)], [0.0; 4]);
+    assert_eq!([ulp(f32::NAN, 1.0), ulp(1.0, nan), ulp(f32::MAX, inf), ulp(f32::INFINITY, -inf)], [inf; 4]);
+    assert_eq!(ulp(f32::INFINITY, f64::from(f32::MAX)), 1.0);
+    assert!(ulp(f32::INFINITY, 1e38) > 1e6);
+    let mut near = Errors::default();
+    near.add_all(&[1.0_f32, 1.1, 2.0], &[1e-9, 1e-3, 1.0], &[0.0, 1e-3, 1.0], Some((1.0, 0.25)));
+    assert!(near.ulp == 0.0 && kept(&near, 2.0, 1e-8) && !kept(&near, 2.0, 1e-10), "{near:?}");
+    near.add_all(&[1.0_f32], &[f32::NAN], &[0.0], Some((1.0, 0.25)));
+    assert!(!kept(&near, 2.0, 1.0), "{near:?}");
 }

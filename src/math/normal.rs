@@ -10,13 +10,12 @@ use crate::{
 /// 1 / sqrt(2 π) in two words.
 pub(crate) const FRAC_1_SQRT_TAU: (f64, f64) = (0.398_942_280_401_432_7, -2.492_327_202_777_2e-17);
 
-// Φ(-t) e^(t²/2) = G / (t + k) with G = first + q (second + q · rest(q)), q = (t - k) / (t + k), for 0 <= t <= 15 (f32) and 39 (f64). A k of this size needs the shortest
+// Φ(-t) e^(t²/2) = G / (t + k) with G = a + q (b + q (c + q · rest(q))), q = (t - k) / (t + k), for 0 <= t <= 15 (f32) and 39 (f64). A k of this size needs the shortest
 // polynomial, and this k has a first coefficient next to a machine number; errors 2^-32.2 and 2^-57.5 (tools/coefficients.py mills).
 const MILLS_K: (f64, f64) = (3.364_257_812_5, 5.508_789_062_5);
-const MILLS_FIRST: (f64, f64) = (7.4077981822809369e-1, 7.7384026339563250e-1);
-const MILLS_SECOND: (f64, f64) = (-5.5186947253374408e-1, -6.8549263479041278e-1);
-const MILLS_F32: [f64; 10] = [
-    2.9361212974750595e-1,
+const MILLS_TOP: ([f64; 3], [f64; 3]) =
+    ([7.4077981822809369e-1, -5.5186947253374408e-1, 2.9361212974750595e-1], [7.7384026339563250e-1, -6.8549263479041278e-1, 5.3623847810036740e-1]);
+const MILLS_F32: [f64; 9] = [
     -9.6873540729501079e-2,
     8.0228028633790097e-3,
     7.8969442098430088e-3,
@@ -27,8 +26,7 @@ const MILLS_F32: [f64; 10] = [
     -3.7047132195980101e-5,
     -2.0764704922158185e-5,
 ];
-const MILLS_F64: [f64; 20] = [
-    5.3623847810036740e-1,
+const MILLS_F64: [f64; 19] = [
     -3.6792881506926600e-1,
     2.1878090564918723e-1,
     -1.1044530712142969e-1,
@@ -78,11 +76,13 @@ impl<T: Real> NormalTail<T> {
     fn at(t: T, exponent: Pair<T>, divisor: Pair<T>) -> Self {
         let reciprocal = divisor.reciprocal();
         let inverse = reciprocal.approximate;
-        let q = inverse.mul_add(-2.0 * Self::k(), 1.0);
-        let rest = q * q.polynomial(&MILLS_F32, &MILLS_F64);
-        let coefficient = |pair: (f64, f64)| t.splat(if T::SINGLE { pair.0 } else { pair.1 });
-        let slope = Pair::fast_sum(coefficient(MILLS_SECOND), rest).times(q);
-        let near = Pair::fast_sum(coefficient(MILLS_FIRST), slope.hi).plus_low(slope.lo).times(inverse);
+        let fraction = inverse.exact_product(t.splat(2.0 * Self::k()));
+        let q = Pair::sum(t.splat(1.0), -fraction.hi).plus_low(-fraction.lo);
+        // Near t = 0 the sum is several times its terms: the largest of them in two words.
+        let [first, second, third] = if T::SINGLE { MILLS_TOP.0 } else { MILLS_TOP.1 };
+        let rest = q.hi * q.hi.polynomial(&MILLS_F32, &MILLS_F64);
+        let sum = Pair::sum(t.splat(third), rest).times_plus(q, t.splat(second)).times_plus(q, t.splat(first));
+        let near = Pair::fast_sum(sum.hi, sum.lo).times(inverse);
         let exp = exp_of_negative(exponent);
         if T::SPARE {
             return Self { t, exp, mills: near };

@@ -139,6 +139,17 @@ impl<T: Real> Pair<T> {
         Self { hi: product.hi, lo: self.lo.mul_add(other.hi, self.hi.mul_add(other.lo, product.lo)) }
     }
 
+    /// `self · factor + term`, for a term of any size.
+    #[inline(always)]
+    #[must_use]
+    pub fn times_plus(self, factor: Self, term: T) -> Self {
+        if T::SPARE {
+            return Self::exact(self.hi.mul_add(factor.hi, term));
+        }
+        let product = self.product(factor);
+        Self::sum(product.hi, term).plus_low(product.lo)
+    }
+
     /// The product with one number, rounded once.
     #[inline(always)]
     pub fn times_rounded(self, factor: T) -> T {
@@ -228,6 +239,6 @@ impl<T: Real> Reciprocal<T> {
     #[inline(always)]
     pub fn relative_error(self) -> T {
         let r = self.approximate;
-        (-r).mul_add(self.of.hi, r.splat(1.0)) - r * self.of.lo
+        (-r).fused_mul_add(self.of.hi, r.splat(1.0)) - r * self.of.lo
     }
 }

@@ -174,7 +174,7 @@ impl Pointwise for Exp {
         let inside = x.at_most(130.0).at_least(-130.0);
         let halved = inside * 0.5;
         // e^x = (2^n e^r)² with r = x/2 - n ln 2.
-        let (n, power) = (halved * std::f64::consts::LOG2_E).round_and_exp2(x.splat(0.0));
+        let (n, power) = halved.round_and_exp2(std::f64::consts::LOG2_E, x.splat(0.0));
         let r = n.mul_add(2.121_944_400_546_905_8e-4, n.mul_add(-0.693_359_375, halved)) * 2.0;
         let series = [1.0, 1.0, 0.5, self.third, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0, 1.0 / 40_320.0, 1.0 / 362_880.0];
         let y = r.polynomial(&series, &series) * power * power;

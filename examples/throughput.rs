@@ -35,9 +35,9 @@ enum Mode {
 /// Prints how many thousand million elements a second each layer takes, on inputs from N(0, 1).
 #[derive(Debug, Parser)]
 struct Options {
-    /// Only names that contain this.
-    #[arg(long, default_value = "")]
-    only: String,
+    /// These layers alone, by their names in the catalogue; `copy` is the plain copy.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// Numbers of elements, in rows of the last axis.
     #[arg(long, value_delimiter = ',', default_value = "4096,65536,1048576")]
     sizes: Vec<usize>,
@@ -62,6 +62,12 @@ struct Options {
     /// Comma-separated values instead of a table.
     #[arg(long)]
     csv: bool,
+}
+
+impl Options {
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -105,12 +111,12 @@ fn table<A: Element>(options: &Options, element: &str) -> Result<(), Box<dyn Err
                 println!("{name:16} {element:4} {size:>9}{}", cells.collect::<String>());
             }
         };
-        if "copy".contains(&options.only) {
+        if options.wants("copy") {
             let mut y = x.clone();
             let time = median(options, || y.assign(black_box(&x)));
             line("copy", &vec![Some(time); options.modes.len()]);
         }
-        for entry in catalog().filter(|entry| entry.name().contains(&options.only)) {
+        for entry in catalog().filter(|entry| options.wants(entry.name())) {
             let times = options.modes.iter().map(|&mode| measure(options, entry, &x, mode)).collect::<Result<Vec<_>, _>>()?;
             line(entry.name(), &times);
         }

@@ -36,7 +36,7 @@ impl Pointwise for CELU {
     fn value<T: Real>(self, x: T) -> T {
         let y = self.argument(x);
         // Close to 0 it is x, even where x/α is too small for a number.
-        let curved = x.lt(0.0) & !y.hi.abs().lt(f64::powi(2.0, -60));
+        let curved = x.lt(0.0) & y.hi.abs().ge(f64::powi(2.0, -60));
         T::select(curved, expm1_of(y).times_rounded(x.parameter(self.alpha)), x)
     }
     #[inline(always)]

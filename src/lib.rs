@@ -85,6 +85,8 @@ pub mod formula;
 pub mod functional;
 mod gated;
 pub mod gradcheck;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod init;
 mod kernel;
 mod layer;

@@ -1,6 +1,8 @@
 //! The tables of the guide say what the crate says, and its quotations are to be found.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
 
+use std::{collections::BTreeSet, path::Path};
+
 use ndarray::{Array1, ArrayD};
 use ndarray_activations::*;
 
@@ -8,6 +10,7 @@ const CHOOSING: &str = include_str!("../docs/guide/choosing.md");
 const MIGRATING: &str = include_str!("../docs/guide/migrating.md");
 const TUTORIALS: &str = include_str!("../docs/guide/tutorials.md");
 const EXPERIMENTS: &str = include_str!("../docs/experiments.md");
+const README: &str = include_str!("../README.md");
 
 /// The rows of the table under this header, cell by cell, without the marks of code.
 fn table<'a>(text: &'a str, header: &str) -> Vec<Vec<&'a str>> {
@@ -118,5 +121,34 @@ fn quotations_are_to_be_found() {
     assert!(quotations.len() > 8);
     for quotation in quotations {
         assert!(EXPERIMENTS.contains(quotation), "docs/experiments.md no longer says {quotation:?}");
+    }
+}
+
+/// Rows that begin with a constructor: `ELU::new(alpha)`.
+#[test]
+fn the_readme_lists_all_layers() {
+    let list = README.split_once("## The layers").unwrap().1.split_once("\n## ").unwrap().0;
+    let rows = list.lines().filter(|line| line.starts_with("| `"));
+    let spans = rows.flat_map(|row| row.split(" | ").next().unwrap().split('`').skip(1).step_by(2));
+    let mut listed = BTreeSet::new();
+    for span in spans.filter(|span| span.starts_with(char::is_uppercase) && !span.starts_with("Custom") && !span.starts_with("Elementwise")) {
+        let name = match span.split('(').next().unwrap() {
+            "GELU::tanh" => "gelu_tanh",
+            "GELU::sigmoid" => "gelu_sigmoid",
+            other => other.split("::").next().unwrap(),
+        };
+        listed.insert(by_name::<f32>(name).unwrap_or_else(|error| panic!("{span}: {error}")).name().to_owned());
+    }
+    assert_eq!(listed, catalog().map(|entry| entry.name().to_owned()).collect());
+}
+
+/// Apart from what is filled in between the marks, where other files are generated too.
+#[test]
+fn the_readme_leads_to_files() {
+    let (start, rest) = README.split_once("<!-- accuracy -->").unwrap();
+    let end = rest.split_once("<!-- /speed -->").unwrap().1;
+    for target in [start, end].concat().split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join(target);
+        assert!(target.starts_with("https://") || target.starts_with('#') || here.exists(), "README.md leads to {target}");
     }
 }

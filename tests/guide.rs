@@ -1,7 +1,7 @@
 //! The tables of the guide say what the crate says, and its quotations are to be found.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use ndarray::{Array1, ArrayD};
 use ndarray_activations::*;
@@ -151,4 +151,45 @@ fn the_readme_leads_to_files() {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join(target);
         assert!(target.starts_with("https://") || target.starts_with('#') || here.exists(), "README.md leads to {target}");
     }
+}
+
+/// The lines of documentation in all sources.
+fn documentation(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            documentation(&path, found);
+            continue;
+        }
+        let lines = fs::read_to_string(&path).unwrap();
+        let mut paragraph = String::new();
+        for line in lines.lines().map(str::trim).chain([""]) {
+            let text = line.strip_prefix("///").or(line.strip_prefix("//!")).map_or("", str::trim);
+            if text.is_empty() || text.starts_with("- ") {
+                found.push((path.display().to_string(), std::mem::take(&mut paragraph)));
+            }
+            paragraph += &format!("{text}\n");
+        }
+    }
+}
+
+/// Markdown comes before KaTeX: it would take these for its own.
+#[test]
+fn formulas_survive_markdown() {
+    let mut paragraphs = Vec::new();
+    documentation(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut paragraphs);
+    let mut count = 0;
+    for (file, text) in paragraphs {
+        let text: String = text.split('`').step_by(2).collect(); // code aside
+        let parts: Vec<&str> = text.split('$').collect();
+        assert!(parts.len() % 2 == 1, "{file}: a formula that does not end: {text}");
+        for formula in parts.into_iter().skip(1).step_by(2) {
+            count += 1;
+            let escaped = formula.split('\\').skip(1).any(|rest| !rest.starts_with(|c: char| c.is_ascii_alphabetic()));
+            let taken = ["}_", "*", "[", "]", "~", "<=", ">="].iter().find(|taken| formula.contains(**taken));
+            assert!(!escaped && taken.is_none(), "{file}: {formula:?} does not survive");
+            assert!(!(text.contains("\n| ") && formula.contains('|')), "{file}: {formula:?} ends a cell of a table");
+        }
+    }
+    assert!(count > 150, "{count} formulas");
 }

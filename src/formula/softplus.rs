@@ -10,7 +10,7 @@ use crate::{
 /// - Derivative: $f'(x) = σ(β x)$.
 /// - Limits, for $β > 0$: $f(-∞) = 0$ with $f' = 0$, $f(∞) = ∞$ with $f' = 1$.
 /// - Exact everywhere by default; with [`threshold(t)`](crate::Softplus::threshold) it goes over to the line x where $β x > t$, as PyTorch does from 20 on
-///   (which is wrong by 1e-10 in `f64`).
+///   (which in `f64` is off by 2e-9 there).
 /// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
 /// - Source: Dugas et al. 2001.
 ///

@@ -16,12 +16,12 @@ use crate::{
     layer::Layer,
 };
 
-/// Alpha dropout: in `forward`, an element is set to α' with probability p, and then all go through the line a x + b that gives them mean 0 and variance 1
+/// Alpha dropout: in `forward`, an element is set to α' with probability p, and then all go through the line $a x + b$ that gives them mean 0 and variance 1
 /// again, if they had these before (Klambauer, Unterthiner, Mayr and Hochreiter 2017, arXiv:1706.02515, section "New Dropout Technique").
 #[cfg_attr(doc, doc = "", doc = include_str!("../docs/curves/alpha_dropout.svg"))]
 ///
-/// α' = -scale · alpha = -1.7580993408473768 is the limit of [`SELU`](crate::SELU) at -∞. With q = 1 - p: a = (q + α'² q (1 - q))^(-1/2) and
-/// b = -a (1 - q) α'. The paper found 0.05 and 0.1 good; 0.5, the default, is PyTorch's. p = 0 changes nothing; p = 1 gives zeros. `infer` is the identity.
+/// $α' = -1.7580993408473768$ is the limit of [`SELU`](crate::SELU) at -∞. With $q = 1 - p$: $a = (q + α'^2 q (1 - q))^{-1/2}$ and
+/// $b = -a (1 - q) α'$. The paper found 0.05 and 0.1 good; 0.5, the default, is PyTorch's. p = 0 changes nothing; p = 1 gives zeros. `infer` is the identity.
 ///
 /// The derivative is a where the element is kept, and 0 where it is dropped. Backward selects: any gradient, NaN too, gives exactly 0 where the element was
 /// dropped. A NaN is never dropped, so that it is not hidden.

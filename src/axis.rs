@@ -1,4 +1,5 @@
 //! Layers that mix the elements along one or several axes.
+#![allow(clippy::doc_markdown, reason = "formulas have subscripts")]
 
 mod hardmax;
 mod kernel;

@@ -1,6 +1,10 @@
 //! One file per activation: formula, derivative, conventions, sources.
 //!
 //! The types here are the formulas; the layers over them have the same names at the crate's root.
+//!
+//! Each is one pass over the elements: time linear in their number, and no memory beside the result and what is said to be kept for `backward`. `infer` keeps
+//! nothing. A NaN gives NaN. What is not said to have a kink has a continuous derivative, and what is said to be exact has no rounding error. Errors are in units
+//! in the last place (ULP) of the result, for both element types, over all inputs.
 
 mod celu;
 mod elu;

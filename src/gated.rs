@@ -16,11 +16,11 @@ use crate::{
     traverse::{BLOCK, Order, Reader, Split, pass},
 };
 
-/// A gated linear unit: the input is cut in two halves a and b along an axis, and the output is a ⊙ f(b), half as long. The layer behind [`GLU`], [`ReGLU`],
-/// [`GEGLU`], [`SwiGLU`] and [`Bilinear`].
+/// A gated linear unit: the input is cut in two halves a and b along an axis, and the output is $a ⊙ f(b)$, half as long. The layer behind [`GLU`],
+/// [`ReGLU`], [`GEGLU`], [`SwiGLU`] and [`Bilinear`].
 ///
-/// The gradients are g ⊙ f(b) for a, and g ⊙ a ⊙ f'(b) for b. `forward` keeps the two factors, f(b) and a ⊙ f'(b), so that `backward` is two
-/// multiplications: together as many numbers as the input has. Where f has two slopes ([`ReGLU`]), one bit tells those elements whose slope is 0: there b's
+/// The gradients are $g ⊙ f(b)$ for a, and $g ⊙ a ⊙ f'(b)$ for b. `forward` keeps the two factors, $f(b)$ and $a ⊙ f'(b)$, so that `backward` is two
+/// multiplications: together as many numbers as the input has. Time is linear in the number of elements. Where f has two slopes ([`ReGLU`]), one bit tells those elements whose slope is 0: there b's
 /// gradient is exactly 0, even for a NaN or an infinity from above.
 ///
 /// The output is a product: its relative error is that of f and one rounding. Where f(b) is subnormal it has fewer digits, and so has the output. An infinite
@@ -78,9 +78,9 @@ macro_rules! gated {
 }
 
 gated! {
-    /// The gated linear unit, a ⊙ σ(b): the input's second half gates the first, as in PyTorch (Dauphin, Fan, Auli and Grangier 2017, arXiv:1612.08083).
+    /// The gated linear unit, $a ⊙ σ(b)$: the input's second half gates the first, as in PyTorch (Dauphin, Fan, Auli and Grangier 2017, arXiv:1612.08083).
     ///
-    /// Gradients σ(b) and a σ'(b). What is kept, errors, conventions: see [`Gated`]. Max error: 2.5 ULP, more where σ(b) is subnormal.
+    /// Gradients $σ(b)$ and $a σ'(b)$. What is kept, errors, conventions: see [`Gated`]. Max error: 2.5 ULP, more where σ(b) is subnormal.
     ///
     /// ```
     /// use ndarray::{Axis, array};
@@ -94,10 +94,10 @@ gated! {
     /// # Ok::<(), ndarray_activations::ActivationError>(())
     /// ```
     GLU "glu" Sigmoid;
-    /// The gated linear unit with a rectifier, a ⊙ max(b, 0) (Shazeer 2020, arXiv:2002.05202).
+    /// The gated linear unit with a rectifier, $a ⊙ \max(b, 0)$ (Shazeer 2020, arXiv:2002.05202).
     ///
-    /// Here the second half goes through the activation, as in [`GLU`]; the paper's first matrix makes b and its second one a. Gradients max(b, 0) and a, the
-    /// latter only where b > 0 (0 at b = 0). What is kept, errors, conventions: see [`Gated`]. Max error: 0.5 ULP.
+    /// Here the second half goes through the activation, as in [`GLU`]; the paper's first matrix makes b and its second one a. Gradients $\max(b, 0)$ and a,
+    /// the latter only where $b > 0$ (0 at b = 0). What is kept, errors, conventions: see [`Gated`]. Max error: 0.5 ULP.
     ///
     /// ```
     /// use ndarray::array;
@@ -108,7 +108,7 @@ gated! {
     /// # Ok::<(), ndarray_activations::ActivationError>(())
     /// ```
     ReGLU "reglu" ReLU;
-    /// The gated linear unit with GELU (the exact one), a ⊙ gelu(b) (Shazeer 2020, arXiv:2002.05202).
+    /// The gated linear unit with GELU (the exact one), $a ⊙ \mathrm{gelu}(b)$ (Shazeer 2020, arXiv:2002.05202).
     ///
     /// Here the second half goes through the activation, as in [`GLU`]; the paper's first matrix makes b and its second one a. Gradients gelu(b) and
     /// a gelu'(b). What is kept, errors, conventions: see [`Gated`].
@@ -122,7 +122,7 @@ gated! {
     /// # Ok::<(), ndarray_activations::ActivationError>(())
     /// ```
     GEGLU "geglu" GELU;
-    /// The gated linear unit with [`SiLU`](crate::SiLU), a ⊙ b σ(b) (Shazeer 2020, arXiv:2002.05202).
+    /// The gated linear unit with [`SiLU`](crate::SiLU), $a ⊙ b σ(b)$ (Shazeer 2020, arXiv:2002.05202).
     ///
     /// Here the second half goes through the activation, as in [`GLU`]; the paper's first matrix makes b and its second one a. Code that activates the first
     /// half (`x, gate = chunk(2); silu(x) * gate`) wants its halves exchanged. Gradients silu(b) and a silu'(b). What is kept, errors, conventions: see
@@ -137,7 +137,7 @@ gated! {
     /// # Ok::<(), ndarray_activations::ActivationError>(())
     /// ```
     SwiGLU "swiglu" SiLU;
-    /// The bilinear unit, a ⊙ b (Mnih and Hinton 2007, doi:10.1145/1273496.1273577; Shazeer 2020, arXiv:2002.05202): a gate without an activation.
+    /// The bilinear unit, $a ⊙ b$ (Mnih and Hinton 2007, doi:10.1145/1273496.1273577; Shazeer 2020, arXiv:2002.05202): a gate without an activation.
     ///
     /// Gradients b and a. What is kept, errors, conventions: see [`Gated`]. Max error: 0.5 ULP.
     ///

@@ -14,20 +14,31 @@
 //! # Ok::<(), ndarray_activations::ActivationError>(())
 //! ```
 //!
+//! The [`guide`] has chapters on choosing an activation, writing your own, a network step by step, migrating from `PyTorch`, Keras and numpy, and the
+//! errors of the tutorials.
+//!
 //! # Which form when
+//!
+//! | you have | take |
+//! |---|---|
+//! | a network to train | a layer: [`forward`](Layer::forward), then [`backward`](Layer::backward); [`Sequential`] for several |
+//! | a trained network | the same layer's [`infer`](Layer::infer): no `&mut`, nothing kept, nothing random |
+//! | arrays of fixed dimension, such as [`Array2`](ndarray::Array2) | the same with [`LayerExt`]: `forward_nd`, `infer_nd`, … |
+//! | one function to apply, no network | [`ActivationExt`]: `x.gelu()`; or [`functional::gelu`], where derivatives are too: [`functional::gelu_derivative`] |
+//! | a name from a file or the command line | [`by_name`]: `"leaky_relu(0.2)"`; [`catalog`] lists them |
+//! | a formula of your own | [`Custom`] from two closures; [`Elementwise::of`] a [`Pointwise`], on vectors |
 //!
 //! A [`Layer`] has three verbs. `forward` is training: it computes the output and keeps what `backward` needs. `backward` takes the gradient of the loss with
 //! respect to the output, gives the one with respect to the input, and adds to the gradients of the layer's [parameters](Param). `infer` is evaluation. Each verb
 //! has three forms:
 //!
-//! - a new array, [`forward`](Layer::forward): the simplest;
-//! - [`_into`](Layer::forward_into) a destination of your own, of any memory layout. For large arrays the faster one: memory fresh from the system costs more than
-//!   the arithmetic. From the second step with the same shape on, it allocates nothing;
-//! - [`_inplace`](Layer::forward_inplace), the same without a second array. What `backward` needs is kept apart, so the input may go.
+//! | form | where the result goes | when |
+//! |---|---|---|
+//! | [`forward`](Layer::forward) | a new array | the simplest; for small arrays as good as any |
+//! | [`forward_into`](Layer::forward_into) | an array of yours, of any memory layout | in a loop: memory fresh from the system costs more than the arithmetic |
+//! | [`forward_inplace`](Layer::forward_inplace) | over the input | the same without a second array; what `backward` needs is kept apart, so the input may go |
 //!
-//! [`LayerExt`] has the same verbs for [`Array2`](ndarray::Array2) and all other arrays of fixed dimension. [`Sequential`] chains layers, those of your own among
-//! them, and is a layer itself. For a function without a layer there are the methods of [`ActivationExt`] (`x.gelu()`), and [`functional`], which has the derivatives
-//! too.
+//! From the second step with the same shape on, the last two allocate nothing (up to four axes, on one thread).
 //!
 //! # The layers
 //!
@@ -85,6 +96,8 @@ pub mod formula;
 pub mod functional;
 mod gated;
 pub mod gradcheck;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod init;
 mod kernel;
 mod layer;

@@ -1,4 +1,5 @@
 //! The largest of several elements.
+#![allow(clippy::doc_markdown, reason = "formulas have subscripts")]
 
 use std::{fmt, marker::PhantomData};
 
@@ -15,7 +16,7 @@ use crate::{
     traverse::{BLOCK, Order, Positioned, Reader, Split, pass},
 };
 
-/// Maxout, the largest of k consecutive elements along an axis: `y_j = max(x_jk, …, x_(jk+k-1))`, so that an axis of length n k becomes one of length n
+/// Maxout, the largest of k consecutive elements along an axis: $y_j = \max(x_{jk}, …, x_{jk+k-1})$, so that an axis of length n k becomes one of length n
 /// (Goodfellow, Warde-Farley, Mirza, Courville and Bengio 2013, arXiv:1302.4389).
 #[cfg_attr(doc, doc = "", doc = include_str!("../docs/curves/maxout.svg"))]
 ///
@@ -23,7 +24,7 @@ use crate::{
 /// element instead.
 ///
 /// The gradient goes to the winner, the first one at a tie; all others get exactly 0. A NaN wins, the first one if there are several. Kept for backward: the
-/// winners, four bytes for each element of the output. Exact.
+/// winners, four bytes for each element of the output. Time is linear in the number of elements. Exact.
 ///
 /// A length that is no multiple of k is an error ([`NotDivisible`](ActivationError::NotDivisible)), and so are the `_inplace` forms
 /// ([`ShapeChanges`](ActivationError::ShapeChanges)) unless k = 1.

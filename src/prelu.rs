@@ -21,11 +21,11 @@ use crate::{
     traverse::{Order, Positioned, Runs, pass, pass_in_units},
 };
 
-/// The parametric rectified linear unit, f(x) = x for x > 0, and α x for x <= 0, with α learned (He, Zhang, Ren and Sun 2015, arXiv:1502.01852).
+/// The parametric rectified linear unit, $f(x) = x$ for $x > 0$, and $α x$ for $x ≤ 0$, with α learned (He, Zhang, Ren and Sun 2015, arXiv:1502.01852).
 #[cfg_attr(doc, doc = "", doc = include_str!("../docs/curves/prelu.svg"))]
 ///
-/// f'(x) = 1 for x > 0, and α for x <= 0, at 0 too. The gradient of α is the sum of grad · x over the elements below 0 that it stands for, added to
-/// `params_mut()[0].grad`; elements at x >= 0 give nothing, whatever their gradient. α takes no weight decay: the hint is on the parameter.
+/// $f'(x) = 1$ for $x > 0$, and $α$ for $x ≤ 0$, at 0 too. The gradient of α is $\sum g x$ over the elements below 0 that it stands for, added to
+/// `params_mut()[0].grad`; elements at $x ≥ 0$ give nothing, whatever their gradient. α takes no weight decay: the hint is on the parameter.
 ///
 /// α is one number ([`shared`](Self::shared)), one per channel ([`per_channel`](Self::per_channel), axis 1 unless [`axis`](Self::axis) says otherwise), or any
 /// array that broadcasts against the input as in NumPy ([`with_alpha`](Self::with_alpha)): Keras' shared axes have length 1 there.

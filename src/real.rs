@@ -284,7 +284,7 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
         let sum = Pair::sum(product.hi, c);
         let exact = sum.hi + (sum.lo + product.lo);
         // Near the largest numbers the product has no lower word: NaN.
-        Self::select((exact - exact).is(0.0), exact, product.hi + c)
+        Self::select(exact.abs().lt(f64::INFINITY), exact, product.hi + c)
     }
     comparisons!(lt => simd_lt, le => simd_le, gt => simd_gt, ge => simd_ge, is => simd_eq);
     #[inline(always)]

@@ -16,11 +16,11 @@ use crate::{
     layer::Layer,
 };
 
-/// The randomized rectified linear unit, f(x) = x for x > 0, and a x for x <= 0, with a slope a drawn anew for each element in each `forward`, uniformly
+/// The randomized rectified linear unit, $f(x) = x$ for $x > 0$, and $a x$ for $x ≤ 0$, with a slope a drawn anew for each element in each `forward`, uniformly
 /// between `lower` and `upper` (Xu, Wang, Chen and Li 2015, arXiv:1505.00853).
 #[cfg_attr(doc, doc = "", doc = include_str!("../docs/curves/rrelu.svg"))]
 ///
-/// `infer` takes the mean slope (lower + upper) / 2 for all. f'(x) = 1 for x > 0, and the slope drawn for x <= 0, at 0 too; a NaN counts as above 0.
+/// `infer` takes the mean slope (lower + upper) / 2 for all. $f'(x) = 1$ for $x > 0$, and the slope drawn for $x ≤ 0$, at 0 too; a NaN counts as above 0.
 /// The bounds are 1/8 and 1/3 by default, as in the paper's code and in PyTorch.
 ///
 /// What is drawn depends on the seed, the number of forwards before (a failed one does not count, and a clone goes on from the same number), and the index of

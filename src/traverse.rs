@@ -663,7 +663,7 @@ impl<A: Element> Job<'_, A> {
                 let end = total.min(start + NEIGHBOURS);
                 let here = Slice::from(start..end);
                 let (main, other) = (&mut main[..(end - start) * stride], &mut other[..(end - start) * stride]);
-                gather(array.slice_axis(Axis(0), here), main, stride);
+                gather(&array.slice_axis(Axis(0), here), main, stride);
                 let both = main.chunks_exact_mut(stride).zip(other.chunks_exact_mut(stride)).map(|(row, beside)| (&mut row[..length], &mut beside[..length]));
                 match &mut beside {
                     Beside::Nothing => both.for_each(|(row, _)| body(row, RowBeside::Nothing)),
@@ -672,7 +672,7 @@ impl<A: Element> Job<'_, A> {
                         scatter(view.slice_axis_mut(Axis(0), here), other, stride);
                     }
                     Beside::Read(view) => {
-                        gather(view.slice_axis(Axis(0), here), other, stride);
+                        gather(&view.slice_axis(Axis(0), here), other, stride);
                         let both = main.chunks_exact_mut(stride).zip(other.chunks_exact(stride));
                         both.for_each(|(row, beside)| body(&mut row[..length], RowBeside::Read(&beside[..length])));
                     }
@@ -702,8 +702,8 @@ fn spread_rows<A: Element>(job: Job<'_, A>, outer: usize, length: usize, body: R
 const TILE: usize = 16;
 
 /// Copies rows, each over the axes after the first, to places `stride` apart: tile by tile, so that each line of memory is met once.
-fn gather<A: Element>(array: ArrayViewD<'_, A>, rows: &mut [A], stride: usize) {
-    match flat(&array) {
+fn gather<A: Element>(array: &ArrayViewD<'_, A>, rows: &mut [A], stride: usize) {
+    match flat(array) {
         Some(array) => {
             for (tile, part) in array.axis_chunks_iter(Axis(1), TILE).enumerate() {
                 let mut block = [[A::zero(); NEIGHBOURS]; TILE];

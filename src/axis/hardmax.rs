@@ -5,9 +5,9 @@ use fearless_simd::Simd;
 use super::{Keeps, kernel::row_kernels, softmax::maximum};
 use crate::element::Element;
 
-/// The hardmax along a row, `y_i = 1` for the first of the largest elements and 0 for all others: the limit of the softmax of βx for β → ∞, with ties broken.
+/// The hardmax along a row, $y_i = 1$ for the first of the largest elements and $0$ for all others: the limit of the softmax of $β x$ for $β → ∞$, ties broken.
 ///
-/// The gradient is 0, whatever comes from above. Nothing is kept. Ties go to the first element, as in ONNX' `Hardmax` and `numpy.argmax`; so a row that is
+/// The gradient is 0, whatever comes from above. Time linear in the number of elements; nothing is kept. Ties go to the first element, as in ONNX' `Hardmax` and `numpy.argmax`; so a row that is
 /// all -∞ gives 1 at its first element. A NaN makes its row NaN. Exact.
 ///
 /// ```

@@ -11,27 +11,33 @@ use crate::{
     real::{LaneMask, Lanes, Real, Work as _},
 };
 
-/// The softmax along a row, `y_i = e^(x_i) / Σ_j e^(x_j)`.
+/// The softmax along a row, $y_i = e^{x_i} / \sum_j e^{x_j}$.
 ///
-/// The gradient is `y ⊙ (g - Σ_j g_j y_j)`. The maximum is subtracted first, in two words, so that the error does not grow with the spread of the logits, and
-/// the sums are compensated, so that it does not grow with the length. Reductions run in a fixed order: sixteen partial sums by index modulo 16, joined as a
-/// tree, whatever the vector width and the layout.
+/// - Gradient: $\frac{dL}{dx_i} = y_i (g_i - \sum_j g_j y_j)$ for the gradient $g$ from above.
+/// - Limits: -∞ gives exactly 0; +∞ entries share the mass between them; a NaN makes its row NaN; a row that is all -∞ gives NaN, or zeros where the layer was
+///   told so.
+/// - The maximum is subtracted first, in two words, so that the error does not grow with the spread of the logits, and the sums are compensated, so that it does
+///   not grow with the length. Reductions run in a fixed order: sixteen partial sums by index modulo 16, joined as a tree, whatever the vector width and the
+///   layout.
+/// - Time linear in the number of elements, one exponential each; kept for backward: the output.
 ///
-/// -∞ gives exactly 0; +∞ entries share the mass between them; a NaN makes its row NaN; a row that is all -∞ gives NaN, or zeros where the layer was told so.
 /// Max error: 2 ULP for any row length up to 2^24.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Softmax;
 
-/// The logarithm of the softmax along a row, `y_i = x_i - max - ln Σ_j e^(x_j - max)`.
+/// The logarithm of the softmax along a row, $y_i = x_i - m - \ln \sum_j e^{x_j - m}$ with the maximum $m$.
 ///
-/// The gradient is `g - softmax(x) Σ_j g_j`. The largest element is exact too: ln(1 + t) with the small t of all others. Conventions as in [`Softmax`].
+/// - Gradient: $\frac{dL}{dx_i} = g_i - p_i \sum_j g_j$ with the softmax $p$.
+/// - The largest element is exact too: $\ln(1 + t)$ with the small $t$ of all others. Conventions as in [`Softmax`].
+/// - Time linear in the number of elements, one exponential each; kept for backward: the probabilities.
+///
 /// Max error: 2 ULP for any row length up to 2^24.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LogSoftmax;
 
-/// The softmin along a row, `y_i = e^(-x_i) / Σ_j e^(-x_j)`: the softmax of -x.
+/// The softmin along a row, $y_i = e^{-x_i} / \sum_j e^{-x_j}$: the softmax of $-x$.
 ///
-/// Conventions and errors as in [`Softmax`], with the signs of the infinities exchanged.
+/// Conventions, errors and cost as in [`Softmax`], with the signs of the infinities exchanged. Gradient: $\frac{dL}{dx_i} = -y_i (g_i - \sum_j g_j y_j)$.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Softmin;
 

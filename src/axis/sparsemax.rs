@@ -11,18 +11,20 @@ use crate::{
     real::{LaneMask, Lanes, Real},
 };
 
-/// The sparsemax along a row, `y_i = max(x_i - τ, 0)` with the τ for which `Σ y_i = 1`: the point of the simplex that is nearest to x (Martins and Astudillo
+/// The sparsemax along a row, $y_i = \max(x_i - τ, 0)$ with the τ for which $\sum_i y_i = 1$: the point of the simplex that is nearest to x (Martins and Astudillo
 /// 2016, arXiv:1602.02068).
 ///
-/// With the support S, where `y_i > 0`: `τ = (Σ_S x_i - 1) / |S|`. The gradient is `g_i - mean_S(g)` on the support and exactly 0 elsewhere, where the
-/// gradient from above counts for nothing, whatever it is. Elements off the support are exactly 0; only those within 1 of the maximum can be on it. Kept for
+/// With the support $S$, where $y_i > 0$, of $k$ elements: $τ = \frac{1}{k} (\sum_{i ∈ S} x_i - 1)$. The gradient is $g_i - \frac{1}{k} \sum_{j ∈ S} g_j$ on
+/// the support and exactly 0 elsewhere, where the gradient from above counts for nothing, whatever it is. Elements off the support are exactly 0; only those within 1 of the maximum can be on it. Kept for
 /// backward: the output.
 ///
 /// τ is found by passes over the row (Michelot 1986, doi:10.1007/BF00938486), each with the elements above the last τ. That is Newton's method on a convex
 /// function with straight pieces: a handful of passes for most rows, log₂(length) + 50 at the worst. Nothing is sorted and nothing is allocated. All is done in
-/// two words of `f64`, in a fixed order. Max error: 1 ULP for any row length (outputs below 2^-50: 2^-100 absolute); gradient 2 ULP.
+/// two words of `f64`, in a fixed order.
 ///
 /// -∞ entries get 0; +∞ entries share the mass between them; a NaN makes its row NaN, and so does a row that is all -∞.
+///
+/// Max error: 1 ULP for any row length (outputs below 2^-50: 2^-100 absolute); gradient 2 ULP.
 ///
 /// ```
 /// use ndarray::array;

@@ -4,9 +4,14 @@ use crate::{
     real::Real,
 };
 
-/// The continuously differentiable exponential linear unit, f(x) = max(x, 0) + min(α (e^(x/α) - 1), 0) (Barron 2017, arXiv:1704.07483).
+/// The continuously differentiable exponential linear unit, $f(x) = \max(x, 0) + \min(α (e^{x/α} - 1), 0)$.
 ///
-/// For α > 0: f'(x) = 1 for x >= 0, and e^(x/α) for x < 0; f'(0) = 1, and f(-∞) = -α. The quotient x/α counts in full, not as rounded. α must not be 0.
+/// - Derivative, for $α > 0$: $f'(x) = 1$ for $x ≥ 0$, and $e^{x/α}$ for $x < 0$. It is continuous for every α.
+/// - Limits: $f(-∞) = -α$ with $f' = 0$, $f(∞) = ∞$.
+/// - The quotient $x/α$ counts in full, not as rounded. α must not be 0.
+/// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
+/// - Source: Barron 2017, arXiv:1704.07483.
+///
 /// Max error: 1 ULP, derivative 1 ULP.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CELU {

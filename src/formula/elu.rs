@@ -4,9 +4,14 @@ use crate::{
     real::Real,
 };
 
-/// The exponential linear unit, f(x) = x for x > 0, and α (e^x - 1) for x <= 0 (Clevert, Unterthiner and Hochreiter 2016, arXiv:1511.07289).
+/// The exponential linear unit, $f(x) = x$ for $x > 0$, and $α (e^x - 1)$ for $x ≤ 0$.
 ///
-/// f'(x) = 1 for x > 0, and α e^x for x <= 0, so f'(0) = α: the derivative is continuous exactly for α = 1. f(-∞) = -α.
+/// - Derivative: $f'(x) = 1$ for $x > 0$, and $α e^x$ for $x ≤ 0$.
+/// - Kink: $f'(0) = α$, so the derivative is continuous exactly for $α = 1$.
+/// - Limits: $f(-∞) = -α$ with $f' = 0$, $f(∞) = ∞$.
+/// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
+/// - Source: Clevert, Unterthiner and Hochreiter 2016, arXiv:1511.07289.
+///
 /// Max error: 1 ULP, derivative 1 ULP.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ELU {

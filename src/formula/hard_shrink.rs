@@ -1,8 +1,14 @@
 use crate::{pointwise::TwoSlope, real::Real};
 
-/// Hard shrinkage, f(x) = x for |x| > λ, and 0 elsewhere.
+/// Hard shrinkage, $f(x) = x$ for $|x| > λ$, and $0$ elsewhere.
 ///
-/// f'(x) = 1 for |x| > λ, and 0 elsewhere, at ±λ too. Exact.
+/// - Derivative: $f'(x) = 1$ for $|x| > λ$, and $0$ elsewhere.
+/// - Kinks: the function jumps at $±λ$, where $f' = 0$.
+/// - Limits: $f(±∞) = ±∞$.
+/// - Kept for backward: one bit an element, which side it was on.
+/// - Source: Donoho and Johnstone 1994, doi:10.1093/biomet/81.3.425.
+///
+/// Exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HardShrink {
     lambda: f64,

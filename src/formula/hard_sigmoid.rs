@@ -1,9 +1,16 @@
 use crate::{pointwise::TwoSlope, real::Real};
 
-/// A piecewise linear sigmoid, f(x) = min(max(α x + β, 0), 1) (Courbariaux, Bengio and David 2015, arXiv:1511.00363).
+/// A piecewise linear sigmoid, $f(x) = \min(\max(α x + β, 0), 1)$.
 ///
-/// `HardSigmoid::new()` is PyTorch's and Keras 3's, x/6 + 1/2 on ±3 with 1/6 in full, not as rounded. `HardSigmoid::with(0.2, 0.5)` is ONNX's and that of
-/// earlier Keras, on ±2.5. f'(x) = α where the line, computed with one rounding, lies strictly inside, and 0 elsewhere, at both kinks too. Max error: 1 ULP.
+/// - `HardSigmoid::new()` is PyTorch's and Keras 3's, $x/6 + 1/2$ on ±3 with $1/6$ in full, not as rounded. `HardSigmoid::with(0.2, 0.5)` is ONNX's and that of
+///   earlier Keras, on ±2.5.
+/// - Derivative: $f'(x) = α$ where the line, computed with one rounding, lies strictly inside, and $0$ elsewhere.
+/// - Kinks: where the line reaches 0 and 1; there $f' = 0$.
+/// - Limits: $f(-∞) = 0$, $f(∞) = 1$ for $α > 0$.
+/// - Kept for backward: one bit an element, which side it was on.
+/// - Source: Courbariaux, Bengio and David 2015, arXiv:1511.00363.
+///
+/// Max error: 1 ULP.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HardSigmoid {
     alpha: f64,

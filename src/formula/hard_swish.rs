@@ -7,9 +7,15 @@ use crate::{
 
 const THIRD: (f64, f64) = (0.3333333333333333, 1.850371707708594e-17);
 
-/// The hard swish, f(x) = x min(max(x + 3, 0), 6) / 6 (Howard et al. 2019, arXiv:1905.02244).
+/// The hard swish, $f(x) = \frac{x}{6} \min(\max(x + 3, 0), 6)$.
 ///
-/// f'(x) = 0 for x <= -3, x/3 + 1/2 between, and 1 for x >= 3. f(-∞) = 0, and large x do not overflow. Max error: 1 ULP, derivative 1 ULP.
+/// - Derivative: $f'(x) = 0$ for $x ≤ -3$, $x/3 + 1/2$ between, and $1$ for $x ≥ 3$.
+/// - Kinks: at ±3, where $f'(-3) = 0$ and $f'(3) = 1$.
+/// - Limits: $f(-∞) = 0$, $f(∞) = ∞$; large x do not overflow on the way.
+/// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
+/// - Source: Howard et al. 2019, arXiv:1905.02244.
+///
+/// Max error: 1 ULP, derivative 1 ULP.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HardSwish;
 

@@ -1,8 +1,15 @@
 use crate::{pointwise::TwoSlope, real::Real};
 
-/// f(x) = min(max(x, min), max), by default between -1 and 1 (Collobert 2004).
+/// The piecewise linear tanh, $f(x) = \min(\max(x, a), b)$, by default between $a = -1$ and $b = 1$.
 ///
-/// f'(x) = 1 for min < x < max, and 0 elsewhere, at both bounds too. Exact. The bounds must not be the wrong way round.
+/// - Derivative: $f'(x) = 1$ for $a < x < b$, and $0$ elsewhere.
+/// - Kinks: at both bounds, where $f' = 0$.
+/// - Limits: $f(-∞) = a$, $f(∞) = b$.
+/// - The bounds must not be the wrong way round.
+/// - Kept for backward: one bit an element, which side it was on.
+/// - Source: Collobert 2004.
+///
+/// Exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HardTanh {
     min: f64,

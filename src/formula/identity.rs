@@ -1,8 +1,12 @@
 use crate::{pointwise::TwoSlope, real::Real};
 
-/// The identity, f(x) = x: what "no activation" is.
+/// The identity, $f(x) = x$: what "no activation" is.
 ///
-/// f'(x) = 1. Stacked linear layers with nothing else between them are one matrix product.
+/// - Derivative: $f'(x) = 1$.
+/// - Stacked linear layers with nothing else between them are one matrix product.
+/// - Kept for backward: nothing.
+///
+/// Exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Identity;
 

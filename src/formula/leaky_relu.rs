@@ -1,9 +1,15 @@
 use crate::{pointwise::TwoSlope, real::Real};
 
-/// The leaky rectified linear unit, f(x) = x for x > 0, and a x for x <= 0 (Maas, Hannun and Ng 2013).
+/// The leaky rectified linear unit, $f(x) = x$ for $x > 0$, and $a x$ for $x ≤ 0$.
 ///
-/// f'(x) = 1 for x > 0, and a for x <= 0, at 0 too. The slope is 0.01 by default as in the paper and in PyTorch; Keras' layer takes 0.3, TensorFlow 0.2.
-/// A negative infinity with slope 0 gives NaN, as the product does. Max error: 0.5 ULP.
+/// - Derivative: $f'(x) = 1$ for $x > 0$, and $a$ for $x ≤ 0$.
+/// - Kink: $f'(0) = a$.
+/// - Limits: $f(∞) = ∞$, and $f(-∞) = -∞$ for $a > 0$; for $a = 0$ it is NaN, as the product is.
+/// - The slope is 0.01 by default as in the paper and in PyTorch; Keras' layer takes 0.3, TensorFlow 0.2.
+/// - Kept for backward: one bit an element, which side it was on.
+/// - Source: Maas, Hannun and Ng 2013.
+///
+/// Max error: 0.5 ULP.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LeakyReLU {
     negative_slope: f64,

@@ -5,9 +5,13 @@ use crate::{
     real::Real,
 };
 
-/// The logarithm of the logistic function, f(x) = ln σ(x) = -ln(1 + e^-x).
+/// The logarithm of the logistic function, $f(x) = \ln σ(x) = -\ln(1 + e^{-x})$.
 ///
-/// f'(x) = σ(-x). f(-∞) = -∞ with f' = 1, f(∞) = 0 with f' = 0. Max error: 1 ULP, derivative 1 ULP.
+/// - Derivative: $f'(x) = σ(-x)$.
+/// - Limits: $f(-∞) = -∞$ with $f' = 1$, $f(∞) = 0$ with $f' = 0$.
+/// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
+///
+/// Max error: 1 ULP, derivative 1 ULP.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LogSigmoid;
 

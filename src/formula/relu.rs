@@ -1,8 +1,14 @@
 use crate::{pointwise::TwoSlope, real::Real};
 
-/// The rectified linear unit, f(x) = max(x, 0) (Fukushima 1969, doi:10.1109/TSSC.1969.300225; Nair and Hinton 2010).
+/// The rectified linear unit, $f(x) = \max(x, 0)$.
 ///
-/// f'(x) = 1 for x > 0, and 0 for x <= 0: the convention f'(0) = 0 is that of PyTorch, JAX and TensorFlow. Exact.
+/// - Derivative: $f'(x) = 1$ for $x > 0$, and $0$ for $x ≤ 0$.
+/// - Kink: the convention $f'(0) = 0$ is that of PyTorch, JAX and TensorFlow.
+/// - Limits: $f(-∞) = 0$, $f(∞) = ∞$.
+/// - Kept for backward: one bit an element, which side it was on.
+/// - Source: Fukushima 1969, doi:10.1109/TSSC.1969.300225; Nair and Hinton 2010.
+///
+/// Exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ReLU;
 

@@ -1,8 +1,14 @@
 use crate::{pointwise::TwoSlope, real::Real};
 
-/// The rectifier that saturates at 6, f(x) = min(max(x, 0), 6) (Krizhevsky 2010; Howard et al. 2017, arXiv:1704.04861).
+/// The rectifier that saturates at 6, $f(x) = \min(\max(x, 0), 6)$.
 ///
-/// f'(x) = 1 for 0 < x < 6, and 0 elsewhere, at 0 and 6 too. Exact.
+/// - Derivative: $f'(x) = 1$ for $0 < x < 6$, and $0$ elsewhere.
+/// - Kinks: at 0 and 6, where $f' = 0$.
+/// - Limits: $f(-∞) = 0$, $f(∞) = 6$.
+/// - Kept for backward: one bit an element, which side it was on.
+/// - Source: Krizhevsky 2010; Howard et al. 2017, arXiv:1704.04861.
+///
+/// Exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ReLU6;
 

@@ -8,10 +8,16 @@ use crate::{
 const SCALE: (f64, f64) = (1.0507009873554805, 3.9874847667154144e-17);
 const SCALE_ALPHA: (f64, f64) = (1.7580993408473768, 1.41535193800845e-17);
 
-/// The scaled exponential linear unit, f(x) = scale · x for x > 0, and scale · α (e^x - 1) for x <= 0 (Klambauer, Unterthiner, Mayr and Hochreiter 2017,
-/// arXiv:1706.02515), with which activations keep mean 0 and variance 1 through the layers if weights are LeCun-normal.
+/// The scaled exponential linear unit, $f(x) = s x$ for $x > 0$, and $s α (e^x - 1)$ for $x ≤ 0$.
 ///
-/// f'(x) = scale for x > 0, and scale · α e^x for x <= 0, at 0 too. f(-∞) = -scale · α = -1.7581. The constants count in full, not as rounded.
+/// - With $s = 1.05070$ and $α = 1.67326$, which count in full, not as rounded. So activations keep mean 0 and variance 1 through the layers if weights are
+///   LeCun-normal.
+/// - Derivative: $f'(x) = s$ for $x > 0$, and $s α e^x$ for $x ≤ 0$.
+/// - Kink: $f'(0) = s α = 1.7581$.
+/// - Limits: $f(-∞) = -s α$ with $f' = 0$, $f(∞) = ∞$.
+/// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
+/// - Source: Klambauer, Unterthiner, Mayr and Hochreiter 2017, arXiv:1706.02515.
+///
 /// Max error: 1 ULP, derivative 1 ULP.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SELU;

@@ -4,9 +4,12 @@ use crate::{
     real::Real,
 };
 
-/// The logistic function, f(x) = 1 / (1 + e^-x).
+/// The logistic function, $f(x) = \frac{1}{1 + e^{-x}}$.
 ///
-/// f'(x) = f(x) f(-x), which unlike f (1 - f) is right for large x too. f(-∞) = 0, f(∞) = 1. One exponential and one division, also for both together.
+/// - Derivative: $f'(x) = f(x) f(-x)$, which unlike $f (1 - f)$ is right for large x too.
+/// - Limits: $f(-∞) = 0$, $f(∞) = 1$, both with $f' = 0$.
+/// - One exponential and one division, also for both together. Kept for backward: the derivative, one number an element.
+///
 /// Max error: 1 ULP, derivative 1 ULP.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Sigmoid;

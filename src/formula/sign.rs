@@ -1,8 +1,13 @@
 use crate::{pointwise::TwoSlope, real::Real};
 
-/// The sign, f(x) = -1, 0 or 1: the perceptron's output in its symmetric form (Rosenblatt 1958, doi:10.1037/h0042519).
+/// The sign, $f(x) = -1$, $0$ or $1$: the perceptron's output in its symmetric form.
 ///
-/// f(0) = 0 as in NumPy and PyTorch, f(-0) = -0; some textbooks say 1. f'(x) = 0 everywhere. Exact.
+/// - $f(0) = 0$ as in NumPy and PyTorch, $f(-0) = -0$; some textbooks say 1.
+/// - Derivative: $f'(x) = 0$ everywhere, at the jump too.
+/// - Kept for backward: nothing.
+/// - Source: Rosenblatt 1958, doi:10.1037/h0042519.
+///
+/// Exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Sign;
 

@@ -1,8 +1,15 @@
 use crate::{pointwise::TwoSlope, real::Real};
 
-/// Soft shrinkage, f(x) = x - λ for x > λ, x + λ for x < -λ, and 0 between: the proximal operator of λ|x| (Donoho 1995, doi:10.1109/18.382009).
+/// Soft shrinkage, $f(x) = x - λ$ for $x > λ$, $x + λ$ for $x < -λ$, and $0$ between: the proximal operator of $λ|x|$.
 ///
-/// f'(x) = 1 for |x| > λ, and 0 elsewhere, at ±λ too. Max error: 0.5 ULP. λ must not be negative.
+/// - Derivative: $f'(x) = 1$ for $|x| > λ$, and $0$ elsewhere.
+/// - Kinks: at $±λ$, where $f' = 0$.
+/// - Limits: $f(±∞) = ±∞$.
+/// - λ must not be negative.
+/// - Kept for backward: one bit an element, which side it was on.
+/// - Source: Donoho 1995, doi:10.1109/18.382009.
+///
+/// Max error: 0.5 ULP.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SoftShrink {
     lambda: f64,

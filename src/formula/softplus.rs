@@ -5,10 +5,16 @@ use crate::{
     real::Real,
 };
 
-/// The softplus, f(x) = ln(1 + e^(βx)) / β (Dugas et al. 2001).
+/// The softplus, $f(x) = \frac{1}{β} \ln(1 + e^{β x})$.
 ///
-/// f'(x) = σ(βx). f(-∞) = 0, f(∞) = ∞ for β > 0. Exact everywhere by default; with [`threshold(t)`](crate::Softplus::threshold) it goes over to the line x
-/// where βx > t, as PyTorch does from 20 on (which is wrong by 1e-10 in `f64`). Max error: 1 ULP, derivative 1 ULP.
+/// - Derivative: $f'(x) = σ(β x)$.
+/// - Limits, for $β > 0$: $f(-∞) = 0$ with $f' = 0$, $f(∞) = ∞$ with $f' = 1$.
+/// - Exact everywhere by default; with [`threshold(t)`](crate::Softplus::threshold) it goes over to the line x where $β x > t$, as PyTorch does from 20 on
+///   (which in `f64` is off by 2e-9 there).
+/// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
+/// - Source: Dugas et al. 2001.
+///
+/// Max error: 1 ULP, derivative 1 ULP.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Softplus {
     beta: f64,

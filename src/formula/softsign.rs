@@ -4,9 +4,14 @@ use crate::{
     real::Real,
 };
 
-/// The softsign, f(x) = x / (1 + |x|) (Turian, Bergstra and Bengio 2009).
+/// The softsign, $f(x) = \frac{x}{1 + |x|}$.
 ///
-/// f'(x) = 1 / (1 + |x|)². f(±∞) = ±1 with f' = 0. Max error: 1 ULP, derivative 1.5 ULP.
+/// - Derivative: $f'(x) = \frac{1}{(1 + |x|)^2}$.
+/// - Limits: $f(±∞) = ±1$ with $f' = 0$.
+/// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
+/// - Source: Turian, Bergstra and Bengio 2009.
+///
+/// Max error: 1 ULP, derivative 1.5 ULP.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Softsign;
 

@@ -4,9 +4,13 @@ use crate::{
     real::Real,
 };
 
-/// The sparse plus, f(x) = 0 for x <= -1, (x + 1)² / 4 between, and x for x >= 1, as in `jax.nn`.
+/// The sparse plus, $f(x) = 0$ for $x ≤ -1$, $\frac{(x + 1)^2}{4}$ between, and $x$ for $x ≥ 1$, as in `jax.nn`.
 ///
-/// f'(x) = 0, (x + 1) / 2 and 1: the sparse sigmoid, continuous. Max error: 0.5 ULP, derivative 0.5 ULP.
+/// - Derivative: $f'(x) = 0$, $\frac{x + 1}{2}$ and $1$: the sparse sigmoid, continuous.
+/// - Limits: $f(-∞) = 0$, $f(∞) = ∞$.
+/// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
+///
+/// Max error: 0.5 ULP, derivative 0.5 ULP.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SparsePlus;
 

@@ -1,8 +1,14 @@
 use crate::{pointwise::TwoSlope, real::Real};
 
-/// The sparse sigmoid, f(x) = 0 for x <= -1, (x + 1) / 2 between, and 1 for x >= 1: the derivative of [`SparsePlus`](super::SparsePlus), as in `jax.nn`.
+/// The sparse sigmoid, $f(x) = 0$ for $x ≤ -1$, $\frac{x + 1}{2}$ between, and $1$ for $x ≥ 1$, as in `jax.nn`.
 ///
-/// f'(x) = 1/2 for |x| < 1, and 0 elsewhere, at ±1 too. Max error: 0.5 ULP.
+/// - It is the derivative of [`SparsePlus`](super::SparsePlus).
+/// - Derivative: $f'(x) = 1/2$ for $|x| < 1$, and $0$ elsewhere.
+/// - Kinks: at ±1, where $f' = 0$.
+/// - Limits: $f(-∞) = 0$, $f(∞) = 1$.
+/// - Kept for backward: one bit an element, which side it was on.
+///
+/// Max error: 0.5 ULP.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SparseSigmoid;
 

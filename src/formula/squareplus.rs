@@ -4,10 +4,16 @@ use crate::{
     real::Real,
 };
 
-/// The squareplus, f(x) = (x + √(x² + b)) / 2 (Barron 2021, arXiv:2112.11687), by default with b = 4.
+/// The squareplus, $f(x) = \frac{x + \sqrt{x^2 + b}}{2}$, by default with $b = 4$.
 ///
-/// f'(x) = (1 + x / √(x² + b)) / 2. For x < 0 both are written without cancellation: f = (b/2) / (√(x² + b) - x). f(-∞) = 0, f(∞) = ∞.
-/// The rectifier for b = 0, with f'(0) = 0. Max error: 1 ULP, derivative 1.5 ULP.
+/// - Derivative: $f'(x) = \frac{1}{2} (1 + x / \sqrt{x^2 + b})$.
+/// - For $x < 0$ both are written without cancellation: $f(x) = \frac{b/2}{\sqrt{x^2 + b} - x}$.
+/// - Limits: $f(-∞) = 0$ with $f' = 0$, $f(∞) = ∞$ with $f' = 1$.
+/// - For $b = 0$ it is the rectifier, with $f'(0) = 0$.
+/// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
+/// - Source: Barron 2021, arXiv:2112.11687.
+///
+/// Max error: 1 ULP, derivative 1.5 ULP.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Squareplus {
     b: f64,

@@ -1,8 +1,13 @@
 use crate::{pointwise::TwoSlope, real::Real};
 
-/// The step, f(x) = 1 for x > 0, and 0 elsewhere: the perceptron's output (McCulloch and Pitts 1943, doi:10.1007/BF02478259).
+/// The step, $f(x) = 1$ for $x > 0$, and $0$ elsewhere: the perceptron's output.
 ///
-/// f(0) = 0; some textbooks say 1. f'(x) = 0 everywhere. Exact.
+/// - $f(0) = 0$; some textbooks say 1.
+/// - Derivative: $f'(x) = 0$ everywhere, at the jump too.
+/// - Kept for backward: nothing.
+/// - Source: McCulloch and Pitts 1943, doi:10.1007/BF02478259.
+///
+/// Exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Step;
 

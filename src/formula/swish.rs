@@ -5,9 +5,13 @@ use crate::{
     real::Real,
 };
 
-/// The swish with a parameter, f(x) = x σ(β x) (Ramachandran, Zoph and Le 2017, arXiv:1710.05941); [`SiLU`](super::SiLU) for β = 1.
+/// The swish with a parameter, $f(x) = x σ(β x)$; [`SiLU`](super::SiLU) for $β = 1$.
 ///
-/// f'(x) = σ(βx) (1 + βx σ(-βx)), with a root at -1.27846/β. The limits are those of SiLU for β > 0, mirrored for β < 0; x/2 for β = 0.
+/// - Derivative: $f'(x) = σ(β x) (1 + β x σ(-β x))$, with a root at $-1.27846/β$.
+/// - Limits: those of SiLU for $β > 0$, mirrored for $β < 0$; $x/2$ for $β = 0$.
+/// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
+/// - Source: Ramachandran, Zoph and Le 2017, arXiv:1710.05941.
+///
 /// Max error: 1 ULP; derivative 3 ULP, near its root 2^-24 absolute in `f32` and 2^-53 in `f64`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Swish {

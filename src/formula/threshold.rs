@@ -1,8 +1,13 @@
 use crate::{pointwise::TwoSlope, real::Real};
 
-/// f(x) = x for x > threshold, and a fixed value elsewhere: PyTorch's `Threshold`.
+/// PyTorch's `Threshold`, $f(x) = x$ for $x > t$, and a fixed value $v$ elsewhere.
 ///
-/// f'(x) = 1 for x > threshold, and 0 elsewhere, at the threshold too. Exact, the value rounded to the element type.
+/// - Derivative: $f'(x) = 1$ for $x > t$, and $0$ elsewhere.
+/// - Kink: at $t$, where $f(t) = v$ and $f'(t) = 0$; the function jumps there unless $v = t$.
+/// - Limits: $f(-∞) = v$, $f(∞) = ∞$.
+/// - Kept for backward: one bit an element, which side it was on.
+///
+/// Exact, the value rounded to the element type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Threshold {
     threshold: f64,

@@ -1,8 +1,14 @@
 use crate::{pointwise::TwoSlope, real::Real};
 
-/// The thresholded rectifier, f(x) = x for x > θ, and 0 elsewhere (Konda, Memisevic and Krueger 2014, arXiv:1402.3337).
+/// The thresholded rectifier, $f(x) = x$ for $x > θ$, and $0$ elsewhere.
 ///
-/// f'(x) = 1 for x > θ, and 0 elsewhere, at θ too. The function jumps at θ unless θ = 0. Exact.
+/// - Derivative: $f'(x) = 1$ for $x > θ$, and $0$ elsewhere.
+/// - Kink: at θ, where $f(θ) = 0$ and $f'(θ) = 0$; the function jumps there unless $θ = 0$.
+/// - Limits: $f(-∞) = 0$, $f(∞) = ∞$.
+/// - Kept for backward: one bit an element, which side it was on.
+/// - Source: Konda, Memisevic and Krueger 2014, arXiv:1402.3337.
+///
+/// Exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ThresholdedReLU {
     theta: f64,

@@ -1,4 +1,5 @@
 //! Throughput of every layer of the catalogue, in elements a second: `cargo run --release --example throughput -- --help`.
+#![allow(clippy::print_stdout, reason = "a program's output")]
 
 use std::{
     error::Error,

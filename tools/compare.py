@@ -123,6 +123,19 @@ def crate_times(program, name, element, threads, size, row, budget):
     return {line["mode"]: float(line["nanoseconds"]) * 1e-9 for line in csv.DictReader(lines)}
 
 
+def markdown(figures):
+    """A table for each element type, size and number of threads: our rate and the ratio to PyTorch's."""
+    lines, heading = [], None
+    for figure in figures:
+        here = f"### {figure['element']}, {figure['size']:,} elements, {figure['threads']} thread(s)"
+        if here != heading:
+            heading = here
+            lines += ["", here, "", "| | " + " | ".join(f"`{mode}`" for mode in MODES) + " |", "|---|" + "---|" * len(MODES)]
+        cells = [f"{figure['size'] / figure['ours'][mode]:.2f} ({figure['torch'][mode] / figure['ours'][mode]:.2f}×)" for mode in MODES]
+        lines.append(f"| `{figure['name']}` | " + " | ".join(cells) + " |")
+    return "\n".join(lines[1:]) + "\n"
+
+
 def build():
     command = ["cargo", "build", "--release", "--example", "throughput", "--message-format", "json"]
     lines = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout.splitlines()
@@ -138,6 +151,7 @@ def main():
     parser.add_argument("--threads", nargs="*", type=int, default=[1])
     parser.add_argument("--row", type=int, default=1024, help="length of the last axis")
     parser.add_argument("--budget", type=float, default=0.02, help="seconds for one figure")
+    parser.add_argument("--markdown", type=Path, help="all tables into this file")
     parser.add_argument("--json", type=Path, help="all figures, in nanoseconds, into this file")
     options = parser.parse_args()
     try:
@@ -178,6 +192,8 @@ def main():
     print("\nGeometric means of the ratios, and the smallest")
     for (mode, sizes), values in ratios.items():
         print(f"{mode:12} {sizes:12} {statistics.geometric_mean(values):6.2f} {min(values):6.2f}")
+    if options.markdown:
+        options.markdown.write_text(markdown(figures))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
 

@@ -197,7 +197,7 @@ impl Panel {
 
 /// What most elements have in common is said once; and a page may show the picture smaller than it is.
 fn common(font: i32) -> String {
-    let style = "stroke-linejoin=\"round\" style=\"max-width:100%;height:auto\"";
+    let style = "stroke-linejoin=\"round\" style=\"max-width:100%\"";
     format!("font-family=\"{FONT}\" font-size=\"{font}\" text-anchor=\"middle\" fill=\"#333333\" stroke-width=\"{PX}\" {style}")
 }
 

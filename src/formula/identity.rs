@@ -7,6 +7,8 @@ use crate::{pointwise::TwoSlope, real::Real};
 /// - Kept for backward: nothing.
 ///
 /// Exact.
+/// Max error (`f32`): value exact, derivative exact.
+/// Max error (`f64`): value exact, derivative exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Identity;
 

@@ -9,6 +9,8 @@ use crate::{pointwise::TwoSlope, real::Real};
 /// - Source: Krizhevsky 2010; Howard et al. 2017, arXiv:1704.04861.
 ///
 /// Exact.
+/// Max error (`f32`): value exact, derivative exact.
+/// Max error (`f64`): value exact, derivative exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ReLU6;
 

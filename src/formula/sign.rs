@@ -8,6 +8,8 @@ use crate::{pointwise::TwoSlope, real::Real};
 /// - Source: Rosenblatt 1958, doi:10.1037/h0042519.
 ///
 /// Exact.
+/// Max error (`f32`): value exact, derivative exact.
+/// Max error (`f64`): value exact, derivative exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Sign;
 

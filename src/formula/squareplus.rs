@@ -13,7 +13,10 @@ use crate::{
 /// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
 /// - Source: Barron 2021, arXiv:2112.11687.
 ///
-/// Max error: 1 ULP, derivative 1.5 ULP.
+/// Max error (`f32`): value 0.8 ULP, derivative 0.8 ULP.
+/// Max error (`f32`, without fused multiply-add): value 1.5 ULP, derivative 3.0 ULP.
+/// Max error (`f64`): value 0.8 ULP, derivative 0.8 ULP.
+/// Max error (`f64`, without fused multiply-add): value 1.5 ULP, derivative 2.9 ULP.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Squareplus {
     b: f64,

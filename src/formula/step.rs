@@ -8,6 +8,8 @@ use crate::{pointwise::TwoSlope, real::Real};
 /// - Source: McCulloch and Pitts 1943, doi:10.1007/BF02478259.
 ///
 /// Exact.
+/// Max error (`f32`): value exact, derivative exact.
+/// Max error (`f64`): value exact, derivative exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Step;
 

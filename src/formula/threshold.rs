@@ -8,6 +8,8 @@ use crate::{pointwise::TwoSlope, real::Real};
 /// - Kept for backward: one bit an element, which side it was on.
 ///
 /// Exact, the value rounded to the element type.
+/// Max error (`f32`): value exact, derivative exact.
+/// Max error (`f64`): value exact, derivative exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Threshold {
     threshold: f64,

@@ -39,7 +39,7 @@ impl<T: Real> TanhParts<T> {
     }
 }
 
-/// tanh x. Max error: 0.6 ULP.
+/// tanh x. Max error: 0.9 ULP, without fused multiply-add 1.4.
 #[inline(always)]
 pub fn tanh<T: Real>(x: T) -> T {
     TanhParts::new(x).magnitude().round().copysign(x)

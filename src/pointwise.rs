@@ -60,7 +60,8 @@ pub trait Pointwise: Copy + Debug + PartialEq + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// How much work one element is.
+    /// How much work one element is. With [`Cost::Transcendental`], the default, `f32` elements reach the formula as `f64` numbers and the results are
+    /// rounded once; a formula without exponentials is faster, and less exact, with [`Cost::Arithmetic`] or [`Cost::Memory`], in numbers of its own width.
     fn cost(&self) -> Cost {
         Cost::Transcendental
     }

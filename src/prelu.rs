@@ -352,8 +352,20 @@ impl<A: Element> Piece<'_, A> {
     /// The gradient of the input, in place without a gradient; and that of α, added to the sums.
     #[inline(always)]
     fn run<S: Simd>(&self, simd: S, gradient: Option<&[A]>, output: &mut [A]) {
+        if self.runs.constant() || self.sums.len() > LOCAL {
+            return self.sweep(simd, gradient, output, &mut []);
+        }
         let mut local = [0.0; LOCAL];
-        let count = if self.sums.len() > LOCAL { 0 } else { self.sums.len() };
+        let local = &mut local[..self.sums.len()];
+        self.sweep(simd, gradient, output, local);
+        for (index, &sum) in local.iter().enumerate() {
+            self.add(index, sum);
+        }
+    }
+
+    /// Both gradients; what a run gives to slopes that have a place in `local` goes there.
+    #[inline(always)]
+    fn sweep<S: Simd>(&self, simd: S, gradient: Option<&[A]>, output: &mut [A], local: &mut [f64]) {
         blocks(
             gradient,
             output,
@@ -369,7 +381,7 @@ impl<A: Element> Piece<'_, A> {
                         if step == 0 {
                             return self.add(first, constant(simd, g, x, alpha[0], y));
                         }
-                        if step == 1 && first + y.len() <= count {
+                        if step == 1 && first + y.len() <= local.len() {
                             return each(simd, g, x, alpha, y, &mut local[first..]);
                         }
                         for (i, (&g, &x)) in g.iter().zip(x).enumerate().filter(|(_, (_, x))| **x < A::zero()) {
@@ -380,11 +392,6 @@ impl<A: Element> Piece<'_, A> {
                 );
             },
         );
-        if !self.runs.constant() {
-            for (index, &sum) in local[..count].iter().enumerate() {
-                self.add(index, sum);
-            }
-        }
     }
 
     #[inline(always)]

@@ -4,7 +4,7 @@
 mod common;
 
 use allocation_counter::measure;
-use common::{Held, LAYOUTS, assert_same, same};
+use common::{Held, LAYOUTS, assert_every_layout, same};
 use ndarray::{ArrayD, Axis, IxDyn, ShapeBuilder, array, concatenate};
 use ndarray_activations::*;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -120,24 +120,10 @@ fn every_layout() {
         let mut half = shape.to_vec();
         half[axis] /= 2;
         let (x, g) = (data::<A>(shape, 4.0, 5), data::<A>(&half, 1.0, 6));
-        for (name, make, ..) in family::<A>() {
+        for (_, make, ..) in family::<A>() {
             let mut layer = make(Some(Axis(axis)));
             let (y, grad) = (layer.forward(&x).unwrap(), layer.backward(&g).unwrap());
-            for (layout, other) in LAYOUTS.into_iter().flat_map(|layout| LAYOUTS.map(|other| (layout, other))) {
-                let what = format!("{name}({axis}), {shape:?}, {layout:?} into {other:?}");
-                let (x, mut out) = (Held::new(&x, layout), Held::new(&y, other));
-                layer.infer_into(x.view(), out.view_mut()).unwrap();
-                assert_same(out.view(), y.view(), &what);
-                out.view_mut().fill(A::nan());
-                layer.forward_into(x.view(), out.view_mut()).unwrap();
-                assert_same(out.view(), y.view(), &what);
-                for third in LAYOUTS {
-                    let (g, mut out) = (Held::new(&g, third), Held::new(&grad, other));
-                    out.view_mut().fill(A::nan());
-                    layer.backward_into(g.view(), out.view_mut()).unwrap();
-                    assert_same(out.view(), grad.view(), &format!("{what}, gradient {third:?}"));
-                }
-            }
+            assert_every_layout(layer.as_mut(), [&x, &g], [&y, &grad]);
         }
     }
     check::<f32>(&[6, 10, 34], 2);

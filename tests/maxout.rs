@@ -4,7 +4,7 @@
 mod common;
 
 use allocation_counter::measure;
-use common::{Held, LAYOUTS, assert_same, same};
+use common::{Held, LAYOUTS, assert_every_layout, assert_same, same};
 use ndarray::{ArrayD, Axis, Dimension, IxDyn, array};
 use ndarray_activations::*;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -46,21 +46,7 @@ fn every_layout() {
         let mut layer = Maxout::new(pieces, Axis(axis));
         assert_eq!((layer.forward(&x).unwrap(), layer.infer(&x).unwrap()), (y.clone(), y.clone()));
         assert_eq!((layer.backward(&g).unwrap(), layer.backward(&g).unwrap()), (grad.clone(), grad.clone()));
-        for (layout, other) in LAYOUTS.into_iter().flat_map(|layout| LAYOUTS.map(|other| (layout, other))) {
-            let what = format!("{}, {shape:?}, {layout:?} into {other:?}", layer.spec());
-            let (x, mut out) = (Held::new(&x, layout), Held::new(&y, other));
-            layer.infer_into(x.view(), out.view_mut()).unwrap();
-            assert_same(out.view(), y.view(), &what);
-            out.view_mut().fill(A::nan());
-            layer.forward_into(x.view(), out.view_mut()).unwrap();
-            assert_same(out.view(), y.view(), &what);
-            for third in LAYOUTS {
-                let (g, mut out) = (Held::new(&g, third), Held::new(&grad, other));
-                out.view_mut().fill(A::nan());
-                layer.backward_into(g.view(), out.view_mut()).unwrap();
-                assert_same(out.view(), grad.view(), &format!("{what}, gradient {third:?}"));
-            }
-        }
+        assert_every_layout(&mut layer, [&x, &g], [&y, &grad]);
     }
     for pieces in [1, 2, 3, 6] {
         check::<f32>(&[6, 12, 30], pieces, 2);

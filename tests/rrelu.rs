@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{Held, LAYOUTS, Layout, assert_same, on_threads};
+use common::{Held, LAYOUTS, assert_any_threads, assert_same};
 use ndarray::{ArrayD, IxDyn, array};
-use ndarray_activations::{ActivationError, Layer, LeakyReLU, RReLU, by_name, testing};
+use ndarray_activations::{ActivationError, Layer, LeakyReLU, RReLU, by_name};
 
 /// SplitMix64 one number after the other, as Steele, Lea and Flood write it.
 struct SplitMix64(u64);
@@ -125,24 +125,7 @@ fn the_logical_index_counts() {
 
 #[test]
 fn any_threads_and_instruction_set() {
-    for layout in [Layout::C, Layout::F, Layout::Stepped] {
-        let x = Held::new(&mixed(&[64, 1 << 12]), layout);
-        let run = || {
-            let (mut layer, mut y) = (RReLU::new(0.1, 0.4, 5), ArrayD::zeros(x.view().raw_dim()));
-            layer.forward_into(x.view(), y.view_mut()).unwrap();
-            let g = layer.backward(&y).unwrap();
-            (y, g)
-        };
-        let expected = on_threads(1, run);
-        let compare = |found: (ArrayD<f64>, ArrayD<f64>), what: &str| {
-            assert_same(found.0.view(), expected.0.view(), what);
-            assert_same(found.1.view(), expected.1.view(), what);
-        };
-        for threads in [2, 3, 7] {
-            compare(on_threads(threads, run), &format!("{threads} threads"));
-        }
-        on_threads(1, || testing::each_level(|level| compare(run(), level)));
-    }
+    assert_any_threads(|| RReLU::new(0.1, 0.4, 5), &mixed(&[64, 1 << 12]));
 }
 
 #[test]

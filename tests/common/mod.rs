@@ -3,7 +3,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "views are passed as ndarray passes them")]
 
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
-use ndarray_activations::{Custom, Element, Layer, by_name, catalog};
+use ndarray_activations::{Custom, Element, Layer, by_name, catalog, testing};
 
 macro_rules! arrange {
     ($view:expr, $layout:expr) => {{
@@ -140,5 +140,46 @@ impl<A: Element> Held<A> {
 
     pub(crate) fn view_mut(&mut self) -> ndarray::ArrayViewMutD<'_, A> {
         arrange!(self.storage.view_mut(), self.layout)
+    }
+}
+
+/// The layer gives these results bit for bit on arrays of every layout, into arrays of every layout.
+pub(crate) fn assert_every_layout<A: Element>(layer: &mut dyn Layer<A>, [x, g]: [&ArrayD<A>; 2], [y, grad]: [&ArrayD<A>; 2]) {
+    for (layout, other) in LAYOUTS.into_iter().flat_map(|layout| LAYOUTS.map(|other| (layout, other))) {
+        let what = format!("{}, {:?}, {layout:?} into {other:?}", layer.spec(), x.shape());
+        let (x, mut out) = (Held::new(x, layout), Held::new(y, other));
+        layer.infer_into(x.view(), out.view_mut()).unwrap();
+        assert_same(out.view(), y.view(), &what);
+        out.view_mut().fill(A::nan());
+        layer.forward_into(x.view(), out.view_mut()).unwrap();
+        assert_same(out.view(), y.view(), &what);
+        for third in LAYOUTS {
+            let (g, mut out) = (Held::new(g, third), Held::new(grad, other));
+            out.view_mut().fill(A::nan());
+            layer.backward_into(g.view(), out.view_mut()).unwrap();
+            assert_same(out.view(), grad.view(), &format!("{what}, gradient {third:?}"));
+        }
+    }
+}
+
+/// A new layer gives the same results bit for bit on any number of threads and with any instruction set.
+pub(crate) fn assert_any_threads<L: Layer<f64>>(make: impl Fn() -> L + Sync, input: &ArrayD<f64>) {
+    for layout in [Layout::C, Layout::F, Layout::Stepped] {
+        let x = Held::new(input, layout);
+        let run = || {
+            let (mut layer, mut y) = (make(), ArrayD::zeros(x.view().raw_dim()));
+            layer.forward_into(x.view(), y.view_mut()).unwrap();
+            let g = layer.backward(&y).unwrap();
+            (y, g)
+        };
+        let expected = on_threads(1, run);
+        let compare = |found: (ArrayD<f64>, ArrayD<f64>), what: &str| {
+            assert_same(found.0.view(), expected.0.view(), what);
+            assert_same(found.1.view(), expected.1.view(), what);
+        };
+        for threads in [2, 3, 7] {
+            compare(on_threads(threads, run), &format!("{threads} threads"));
+        }
+        on_threads(1, || testing::each_level(|level| compare(run(), level)));
     }
 }

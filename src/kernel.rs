@@ -254,16 +254,16 @@ pub(crate) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, inp
     }
 }
 
-/// f(x), computed in wider numbers if the formula has exponentials.
+/// f(x), computed in wider numbers if the formula asks for them.
 #[inline(always)]
 fn value_at<P: Pointwise, S: Simd, A: Element>(formula: P, x: Lanes<S, A>) -> Lanes<S, A> {
-    if formula.cost() == Cost::Transcendental { formula.value(A::Work::<S>::widen(x)).narrow() } else { formula.value(x) }
+    if formula.widens() { formula.value(A::Work::<S>::widen(x)).narrow() } else { formula.value(x) }
 }
 
 /// f(x) and f'(x), likewise.
 #[inline(always)]
 fn both_at<P: Pointwise, S: Simd, A: Element>(formula: P, x: Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>) {
-    if formula.cost() == Cost::Transcendental {
+    if formula.widens() {
         let x = A::Work::<S>::widen(x);
         (formula.value(x).narrow(), formula.derivative(x).narrow())
     } else {

@@ -18,14 +18,14 @@ mod pair;
 mod softplus;
 mod tanh;
 
-pub(crate) use exp::{Exp, exp_of, exp_of_negative, expm1_of, expm1_of_negative};
+pub(crate) use exp::{Exp, exp_of, exp_of_held, exp_of_negative, exp_of_positive, expm1_of, expm1_of_negative};
 pub use exp::{exp, expm1};
 pub(crate) use gate::Gate;
 pub use log::log1p;
-pub(crate) use log::{log1p_of_unit, log1p_pair};
+pub(crate) use log::{log1p_pair, log1p_rounded};
 pub use normal::erfc;
 pub(crate) use normal::{FRAC_1_SQRT_TAU, NormalTail};
 pub use pair::{Pair, Reciprocal};
 pub(crate) use softplus::Softplus;
-pub(crate) use tanh::TanhParts;
+pub(crate) use tanh::sech_squared;
 pub use tanh::tanh;

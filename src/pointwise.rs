@@ -60,10 +60,15 @@ pub trait Pointwise: Copy + Debug + PartialEq + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// How much work one element is. With [`Cost::Transcendental`], the default, `f32` elements reach the formula as `f64` numbers and the results are
-    /// rounded once; a formula without exponentials is faster, and less exact, with [`Cost::Arithmetic`] or [`Cost::Memory`], in numbers of its own width.
+    /// How much work one element is.
     fn cost(&self) -> Cost {
         Cost::Transcendental
+    }
+
+    /// Whether `f32` elements reach the formula as `f64` numbers, the results to be rounded once. Without that a formula is up to twice as fast, and its rounding
+    /// errors are its own. By default: if it has exponentials.
+    fn widens(&self) -> bool {
+        self.cost() == Cost::Transcendental
     }
 }
 

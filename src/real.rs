@@ -85,10 +85,10 @@ pub trait Real:
 
     /// The smaller of the two; `self` where it is NaN or they are equal.
     #[must_use]
-    fn at_most(self, bound: f64) -> Self;
+    fn at_most(self, bound: impl Operand<Self>) -> Self;
     /// The larger of the two; `self` where it is NaN or they are equal.
     #[must_use]
-    fn at_least(self, bound: f64) -> Self;
+    fn at_least(self, bound: impl Operand<Self>) -> Self;
 
     /// The constant `hi + lo` in two words of the element type.
     #[inline(always)]
@@ -288,12 +288,14 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
     }
     comparisons!(lt => simd_lt, le => simd_le, gt => simd_gt, ge => simd_ge, is => simd_eq);
     #[inline(always)]
-    fn at_most(self, bound: f64) -> Self {
-        if SECOND_WINS { Self(self.splat(bound).0.min(self.0)) } else { Self::select(self.gt(bound), self.splat(bound), self) }
+    fn at_most(self, bound: impl Operand<Self>) -> Self {
+        let bound = bound.operand(self);
+        if SECOND_WINS { Self(bound.0.min(self.0)) } else { Self::select(self.gt(bound), bound, self) }
     }
     #[inline(always)]
-    fn at_least(self, bound: f64) -> Self {
-        if SECOND_WINS { Self(self.splat(bound).0.max(self.0)) } else { Self::select(self.lt(bound), self.splat(bound), self) }
+    fn at_least(self, bound: impl Operand<Self>) -> Self {
+        let bound = bound.operand(self);
+        if SECOND_WINS { Self(bound.0.max(self.0)) } else { Self::select(self.lt(bound), bound, self) }
     }
     #[inline(always)]
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self {
@@ -474,12 +476,14 @@ impl<S: Simd> Real for Wide<S> {
     }
     wide_comparisons!(lt, le, gt, ge, is);
     #[inline(always)]
-    fn at_most(self, bound: f64) -> Self {
-        Self([self.0[0].at_most(bound), self.0[1].at_most(bound)])
+    fn at_most(self, bound: impl Operand<Self>) -> Self {
+        let bound = bound.operand(self);
+        Self([self.0[0].at_most(bound.0[0]), self.0[1].at_most(bound.0[1])])
     }
     #[inline(always)]
-    fn at_least(self, bound: f64) -> Self {
-        Self([self.0[0].at_least(bound), self.0[1].at_least(bound)])
+    fn at_least(self, bound: impl Operand<Self>) -> Self {
+        let bound = bound.operand(self);
+        Self([self.0[0].at_least(bound.0[0]), self.0[1].at_least(bound.0[1])])
     }
     #[inline(always)]
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self {

@@ -38,16 +38,18 @@ impl Pointwise for CELU {
     fn spec(&self) -> String {
         format!("celu({})", self.alpha)
     }
+    fn widens(&self) -> bool {
+        false
+    }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
         let y = self.argument(x);
         // Close to 0 it is x, even where x/α is too small for a number.
         let curved = x.lt(0.0) & y.hi.abs().ge(f64::powi(2.0, -60));
-        T::select(curved, expm1_of(y).times_rounded(x.parameter(self.alpha)), x)
+        T::select(curved, expm1_of(y) * x.parameter(self.alpha), x)
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
-        let exp = exp_of(self.argument(x));
-        T::select(x.ge(0.0), x.splat(1.0), exp.scale(exp.significand().round()))
+        T::select(x.ge(0.0), x.splat(1.0), exp_of(self.argument(x)).value())
     }
 }

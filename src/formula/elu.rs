@@ -32,16 +32,18 @@ impl Pointwise for ELU {
     fn spec(&self) -> String {
         format!("elu({})", self.alpha)
     }
+    fn widens(&self) -> bool {
+        false
+    }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
         let negative = expm1_of_negative(Pair::exact(x.at_most(0.0)));
-        T::select(x.lt(0.0), negative.times_rounded(x.parameter(self.alpha)), x)
+        T::select(x.lt(0.0), negative * x.parameter(self.alpha), x)
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
         let exp = exp_of_negative(Pair::exact(x.at_most(0.0)));
-        let negative = exp.scale(exp.significand().times_rounded(x.parameter(self.alpha)));
-        T::select(x.gt(0.0), x.splat(1.0), negative)
+        T::select(x.gt(0.0), x.splat(1.0), exp.times(self.alpha))
     }
     fn kinks(&self) -> Vec<f64> {
         if self.alpha == 1.0 { Vec::new() } else { vec![0.0] }

@@ -15,6 +15,9 @@ impl Pointwise for Exponential {
     fn name(&self) -> &'static str {
         "exponential"
     }
+    fn widens(&self) -> bool {
+        false
+    }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
         exp(x)

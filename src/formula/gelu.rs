@@ -79,14 +79,15 @@ impl GeluTanh {
     fn parts<T: Real>(x: T) -> (Gate<T>, T, Pair<T>) {
         let bound = if T::SINGLE { 13.0 } else { 24.0 };
         let inside = x.at_most(bound).at_least(-bound);
+        let magnitude = inside.abs();
         let square = Pair::square(inside);
         // 2 √(2/π), that times 0.044715, and three times that.
         let linear = x.constant(1.5957691216057308, -9.96930880911092e-17);
         let cubic = x.constant(0.07135481627260025, -6.175149918155315e-19);
         let slope = x.constant(0.21406444881780073, 1.2025242832367862e-17);
-        let y = linear.add(cubic.product(square)).times(inside);
-        let z = linear.add(slope.product(square)).times(inside);
-        (Gate::new(y), inside, z)
+        let y = linear.add(cubic.product(square)).times(magnitude);
+        let z = linear.add(slope.product(square)).times(magnitude);
+        (Gate::new(y, x.le(0.0)), inside, z)
     }
 }
 
@@ -97,7 +98,7 @@ impl Pointwise for GeluTanh {
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
         let (gate, inside, _) = Self::parts(x);
-        T::select(x.gt(12.0), x, gate.times(Pair::exact(inside)).copysign(x))
+        gate.times(x, inside)
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
@@ -114,8 +115,8 @@ impl GeluSigmoid {
     #[inline(always)]
     fn gate<T: Real>(x: T) -> (Gate<T>, T, Pair<T>) {
         let inside = x.at_most(200.0).at_least(if T::SINGLE { -75.0 } else { -600.0 });
-        let y = x.constant(1.702, 4.263256414560601e-17).times(inside);
-        (Gate::new(y), inside, y)
+        let y = x.constant(1.702, 4.263256414560601e-17).times(inside.abs());
+        (Gate::new(y, x.le(0.0)), inside, y)
     }
 }
 
@@ -126,7 +127,7 @@ impl Pointwise for GeluSigmoid {
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
         let (gate, inside, _) = Self::gate(x);
-        T::select(x.gt(50.0), x, gate.times(Pair::exact(inside)).copysign(x))
+        gate.times(x, inside)
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {

@@ -1,6 +1,6 @@
 use crate::{
     formula::silu::OPEN,
-    math::{Gate, Pair, Softplus as Parts},
+    math::{Pair, Softplus as Parts},
     pointwise::Pointwise,
     real::Real,
 };
@@ -21,6 +21,9 @@ impl Pointwise for LogSigmoid {
     fn name(&self) -> &'static str {
         "log_sigmoid"
     }
+    fn widens(&self) -> bool {
+        false
+    }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
         let y = Pair::exact(-x);
@@ -28,6 +31,6 @@ impl Pointwise for LogSigmoid {
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
-        Gate::new(Pair::exact(-x)).value()
+        Parts::new(Pair::exact(-x)).slope()
     }
 }

@@ -1,6 +1,6 @@
 use crate::{
     formula::silu::{OPEN, held},
-    math::{Pair, exp_of_negative},
+    math::{Pair, exp_of_held},
     pointwise::Pointwise,
     real::Real,
 };
@@ -28,7 +28,7 @@ impl Pointwise for Mish {
     fn value<T: Real>(self, x: T) -> T {
         let inside = held(x);
         let negative = x.lt(0.0);
-        let exp = exp_of_negative(Pair::exact(-inside.abs()));
+        let exp = exp_of_held(Pair::exact(-inside.abs()));
         let (e, significand) = (exp.pair(), exp.significand());
         let one = Pair::exact(x.splat(1.0));
         let (numerator, denominator) = fraction(e, negative);
@@ -41,7 +41,7 @@ impl Pointwise for Mish {
     fn derivative<T: Real>(self, x: T) -> T {
         let inside = held(x);
         let negative = x.lt(0.0);
-        let exp = exp_of_negative(Pair::exact(-inside.abs()));
+        let exp = exp_of_held(Pair::exact(-inside.abs()));
         let (e, significand) = (exp.pair(), exp.significand());
         let one = Pair::exact(x.splat(1.0));
         let (_, denominator) = fraction(e, negative);

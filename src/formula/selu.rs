@@ -28,10 +28,13 @@ impl Pointwise for SELU {
     fn name(&self) -> &'static str {
         "selu"
     }
+    fn widens(&self) -> bool {
+        false
+    }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
         let negative = expm1_of_negative(Pair::exact(x.at_most(0.0)));
-        let negative = negative.product(x.constant(SCALE_ALPHA.0, SCALE_ALPHA.1)).round();
+        let negative = x.constant(SCALE_ALPHA.0, SCALE_ALPHA.1).times_rounded(negative);
         let positive = x.constant(SCALE.0, SCALE.1).times_rounded(x);
         // The second word of the constant would make NaN of an infinity, and 0 of -0.
         T::select(x.lt(0.0), negative, T::select(x.is(f64::INFINITY), x, positive)).copysign(x)
@@ -39,8 +42,7 @@ impl Pointwise for SELU {
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
         let exp = exp_of_negative(Pair::exact(x.at_most(0.0)));
-        let negative = exp.significand().product(x.constant(SCALE_ALPHA.0, SCALE_ALPHA.1)).round();
-        T::select(x.gt(0.0), x.splat(SCALE.0), exp.scale(negative))
+        T::select(x.gt(0.0), x.splat(SCALE.0), exp.times(SCALE_ALPHA.0))
     }
     fn kinks(&self) -> Vec<f64> {
         vec![0.0]

@@ -20,12 +20,15 @@ impl Pointwise for Sigmoid {
     fn name(&self) -> &'static str {
         "sigmoid"
     }
+    fn widens(&self) -> bool {
+        false
+    }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        Gate::new(Pair::exact(x)).value()
+        Gate::new(Pair::exact(x.abs()), x.le(0.0)).value()
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
-        Gate::new(Pair::exact(x)).slope()
+        Gate::new(Pair::exact(x.abs()), x.le(0.0)).slope()
     }
 }

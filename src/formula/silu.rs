@@ -22,15 +22,18 @@ impl Pointwise for SiLU {
     fn name(&self) -> &'static str {
         "silu"
     }
+    fn widens(&self) -> bool {
+        false
+    }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        let inside = Pair::exact(held(x));
-        T::select(x.gt(OPEN), x, Gate::new(inside).times(inside).copysign(x))
+        let inside = held(x);
+        Gate::new(Pair::exact(inside.abs()), x.le(0.0)).times(x, inside)
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
-        let inside = Pair::exact(held(x));
-        Gate::new(inside).gated_slope(inside)
+        let magnitude = Pair::exact(held(x).abs());
+        Gate::new(magnitude, x.le(0.0)).gated_slope(magnitude)
     }
 }
 

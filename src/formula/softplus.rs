@@ -1,9 +1,4 @@
-use crate::{
-    formula::silu::OPEN,
-    math::{Gate, Softplus as Parts},
-    pointwise::Pointwise,
-    real::Real,
-};
+use crate::{formula::silu::OPEN, math::Softplus as Parts, pointwise::Pointwise, real::Real};
 
 /// The softplus, $f(x) = \frac{1}{β} \ln(1 + e^{β x})$.
 ///
@@ -47,6 +42,9 @@ impl Pointwise for Softplus {
             Some(threshold) => format!("softplus({}, {threshold})", self.beta),
         }
     }
+    fn widens(&self) -> bool {
+        false
+    }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
         let y = x.exact_product(x.parameter(self.beta));
@@ -56,7 +54,7 @@ impl Pointwise for Softplus {
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
         let y = x.exact_product(x.parameter(self.beta));
-        T::select(y.hi.gt(self.limit()), x.splat(1.0), Gate::new(y).value())
+        T::select(y.hi.gt(self.limit()), x.splat(1.0), Parts::new(y).slope())
     }
     fn kinks(&self) -> Vec<f64> {
         self.threshold.map(|threshold| threshold / self.beta).into_iter().collect()

@@ -44,13 +44,16 @@ impl Pointwise for Swish {
     fn spec(&self) -> String {
         format!("swish({})", self.beta)
     }
+    fn widens(&self) -> bool {
+        false
+    }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
         if self.beta == 0.0 {
             return x * 0.5;
         }
         let (y, inside) = self.argument(x);
-        T::select(y.hi.gt(OPEN), x, Gate::new(y).times(Pair::exact(inside)).copysign(x))
+        Gate::new(y.magnitude(), y.hi.le(0.0)).times(x, inside)
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
@@ -58,6 +61,6 @@ impl Pointwise for Swish {
             return T::select(x.is(x), x.splat(0.5), x);
         }
         let (y, _) = self.argument(x);
-        Gate::new(y).gated_slope(y)
+        Gate::new(y.magnitude(), y.hi.le(0.0)).gated_slope(y.magnitude())
     }
 }

@@ -1,4 +1,8 @@
-use crate::{math::TanhParts, pointwise::Pointwise, real::Real};
+use crate::{
+    math::{sech_squared, tanh},
+    pointwise::Pointwise,
+    real::Real,
+};
 
 /// The hyperbolic tangent, $f(x) = \tanh x = 2σ(2x) - 1$.
 ///
@@ -16,12 +20,15 @@ impl Pointwise for Tanh {
     fn name(&self) -> &'static str {
         "tanh"
     }
+    fn widens(&self) -> bool {
+        false
+    }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        TanhParts::new(x).magnitude().round().copysign(x)
+        tanh(x)
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
-        TanhParts::new(x).slope()
+        sech_squared(x)
     }
 }

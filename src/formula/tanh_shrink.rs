@@ -1,5 +1,5 @@
 use crate::{
-    math::{Pair, TanhParts},
+    math::{Gate, Pair},
     pointwise::Pointwise,
     real::Real,
 };
@@ -40,6 +40,19 @@ const SERIES_F64: [f64; 16] = [
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TanhShrink;
 
+impl TanhShrink {
+    /// |x| - tanh |x| from the series, for small x, and σ(-2|x|), which gives it for the others.
+    #[inline(always)]
+    fn parts<T: Real>(x: T) -> (T, T) {
+        let magnitude = x.abs();
+        let square = Pair::square(magnitude.at_most(1.0));
+        let first = if T::SINGLE { FIRST_F32 } else { FIRST_F64 };
+        let series = Pair::fast_sum(x.splat(first.0), square.hi * square.hi.polynomial(&SERIES_F32, &SERIES_F64)).plus_low(x.splat(first.1));
+        let near = series.product(square).times(magnitude).round();
+        (near, Gate::new(Pair::exact(magnitude * 2.0), x.le(0.0)).small())
+    }
+}
+
 impl Pointwise for TanhShrink {
     fn name(&self) -> &'static str {
         "tanh_shrink"
@@ -47,17 +60,15 @@ impl Pointwise for TanhShrink {
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
         let magnitude = x.abs();
-        let tanh = TanhParts::new(x).magnitude();
-        let far = (magnitude - tanh.hi) - tanh.lo;
-        let square = Pair::square(magnitude.at_most(1.0));
-        let first = if T::SINGLE { FIRST_F32 } else { FIRST_F64 };
-        let series = Pair::fast_sum(x.splat(first.0), square.hi * square.hi.polynomial(&SERIES_F32, &SERIES_F64)).plus_low(x.splat(first.1));
-        let near = series.product(square).times(magnitude).round();
-        T::select(magnitude.lt(1.0), near, far).copysign(x)
+        let (near, gate) = Self::parts(x);
+        T::select(magnitude.lt(1.0), near, gate.mul_add(2.0, magnitude - 1.0)).copysign(x)
     }
+    /// tanh² x.
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
-        let tanh = TanhParts::new(x).magnitude();
-        tanh.product(tanh).round()
+        let magnitude = x.abs();
+        let (near, gate) = Self::parts(x);
+        let tanh = T::select(magnitude.lt(1.0), magnitude - near, gate.mul_add(-2.0, x.splat(1.0)));
+        tanh * tanh
     }
 }

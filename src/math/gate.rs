@@ -1,72 +1,69 @@
 //! What all functions of the form x σ(y) share.
 
 use crate::{
-    math::{Exp, Pair, Reciprocal, exp_of_negative},
+    math::{Pair, exp_of_positive},
     real::Real,
 };
 
-/// The logistic function at y, and its mirror image, from one exponential and one division.
+/// The logistic function at y and at -y, from one exponential and one division.
 ///
-/// With E = e^-|y|: σ(|y|) = 1 / (1 + E) and σ(-|y|) = E / (1 + E).
+/// σ(-|y|) = 1 / (1 + e^|y|) keeps its digits where it is small; σ(|y|) is 1 less that.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gate<T: Real> {
     negative: T::Mask,
-    exp: Exp<T>,
-    e: Pair<T>,
-    /// 1 + E.
-    divisor: Pair<T>,
-    reciprocal: Reciprocal<T>,
+    /// σ(-|y|), still to be multiplied by the power of two beside it: last, so that a subnormal result is rounded once.
+    small: T,
+    unit: T,
+    /// 1 / small.
+    divisor: T,
 }
 
 impl<T: Real> Gate<T> {
+    /// From |y|, and where y <= 0.
     #[inline(always)]
-    pub(crate) fn new(y: Pair<T>) -> Self {
-        let negative = y.hi.lt(0.0);
-        let below = y.negative_magnitude();
-        let exp = exp_of_negative(below);
-        let e = exp.pair();
-        let divisor = Pair::fast_sum(e.hi.splat(1.0), e.hi).plus_low(e.lo);
-        Self { negative, exp, e, divisor, reciprocal: divisor.reciprocal() }
+    pub(crate) fn new(magnitude: Pair<T>, negative: T::Mask) -> Self {
+        let (divisor, unit) = exp_of_positive(magnitude).one_more();
+        Self { negative, small: unit.splat(1.0) / divisor, unit, divisor }
     }
 
-    /// a σ(y).
+    /// σ(-|y|).
     #[inline(always)]
-    pub(crate) fn times(self, a: Pair<T>) -> T {
-        let numerator = Pair::select(self.negative, self.exp.significand().product(a), a);
-        self.finish(self.reciprocal.times(numerator).round())
+    pub(crate) fn small(self) -> T {
+        self.small * self.unit
     }
 
     /// σ(y).
     #[inline(always)]
     pub(crate) fn value(self) -> T {
-        let one = self.e.hi.splat(1.0);
-        let numerator = Pair::select(self.negative, self.exp.significand(), Pair::exact(one));
-        self.finish(self.reciprocal.times(numerator).round())
+        T::select(self.negative, self.small(), -self.small() + 1.0)
     }
 
-    /// σ'(y) = σ(y) σ(-y) = E / (1 + E)².
+    /// σ'(y) = σ(y) σ(-y).
     #[inline(always)]
     pub(crate) fn slope(self) -> T {
-        let large = self.reciprocal.pair();
-        let small = self.reciprocal.times(self.exp.significand());
-        self.exp.scale(large.product(small).round())
+        let small = self.small();
+        small.mul_add(-small, small)
     }
 
-    /// σ(y) + z σ(y) σ(-y): the derivative of x σ(y(x)) with z = x y'(x).
+    /// a σ(y), where `inside` is a, held where the gate is shut.
+    #[inline(always)]
+    pub(crate) fn times(self, a: T, inside: T) -> T {
+        let quotient = inside * self.small;
+        // By what is left of the division, 0 with the sign that leaves a quotient of -0 alone.
+        let excess = quotient.mul_add(self.divisor, -inside);
+        let quotient = if T::SPARE { quotient } else { (-excess).mul_add(self.small, quotient) };
+        let shut = quotient * self.unit;
+        T::select(self.negative, shut, a - shut)
+    }
+
+    /// σ(y) + z σ(y) σ(-y) from |z|, for z of the sign of y: the derivative of x σ(y(x)) with z = x y'(x).
     ///
-    /// Below 0 that is E (1 + E + z) / (1 + E)², above (1 + E (1 + z)) / (1 + E)²; the sums in two words keep the digits near its root.
+    /// Below 0 that is σ(y) (1 - |z| + |z| σ(y)): the first difference, in two words, keeps the digits near its root.
     #[inline(always)]
     pub(crate) fn gated_slope(self, z: Pair<T>) -> T {
-        let below = self.divisor.add(z);
-        let above = self.divisor.add(self.e.product(z));
-        let sum = Pair::select(self.negative, below, above);
-        let factor = Pair::select(self.negative, self.exp.significand(), Pair::exact(self.e.hi.splat(1.0)));
-        self.finish(self.reciprocal.times(factor).product(self.reciprocal.times(sum)).round())
-    }
-
-    /// Puts the power of two to a result on the negative side: last, so that a subnormal result is rounded once.
-    #[inline(always)]
-    fn finish(self, x: T) -> T {
-        T::select(self.negative, self.exp.scale(x), x)
+        let one = z.hi.splat(1.0);
+        let small = self.small();
+        let sum = z.hi.mul_add(small, T::select(self.negative, (one - z.hi) - z.lo, one));
+        T::select(self.negative, sum * self.small * self.unit, sum * (one - small))
     }
 }

@@ -19,14 +19,26 @@ const LOG1P_F64: [f64; 10] = [
     1.7017056686032539e-1,
 ];
 
+/// 2 atanh(s) / s - 2.
+#[inline(always)]
+fn series<T: Real>(s: T) -> T {
+    let z = s * s;
+    z * z.polynomial(&LOG1P_F32, &LOG1P_F64)
+}
+
+/// ln(1 + e) for 0 <= e <= 1, rounded: 2 atanh(s) with s = e / (2 + e), where 2 s is e - e s.
+#[inline(always)]
+pub(crate) fn log1p_rounded<T: Real>(e: T) -> T {
+    let s = e / (e + 2.0);
+    s.mul_add(series(s) - e, e)
+}
+
 /// ln(1 + e) for -0.3 <= e <= 1: twice the inverse hyperbolic tangent of e / (2 + e).
 #[inline(always)]
 pub(crate) fn log1p_of_unit<T: Real>(e: Pair<T>) -> Pair<T> {
     let two = e.hi.splat(2.0);
     let s = Pair::fast_sum(two, e.hi).plus_low(e.lo).reciprocal().times(e);
-    let z = s.hi * s.hi;
-    let series = z * z.polynomial(&LOG1P_F32, &LOG1P_F64);
-    let tail = s.hi.mul_add(series, s.lo * 2.0);
+    let tail = s.hi.mul_add(series(s.hi), s.lo * 2.0);
     Pair::fast_sum(s.hi * 2.0, tail)
 }
 

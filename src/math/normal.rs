@@ -3,30 +3,22 @@
 use std::f64::consts::SQRT_2;
 
 use crate::{
-    math::{Exp, Pair, exp_of_negative},
+    math::{Exp, Pair, exp_of_held},
     real::Real,
 };
 
 /// 1 / sqrt(2 π) in two words.
 pub(crate) const FRAC_1_SQRT_TAU: (f64, f64) = (0.398_942_280_401_432_7, -2.492_327_202_777_2e-17);
 
-// Φ(-t) e^(t²/2) = G / (t + k) with G = a + q (b + q (c + q · rest(q))), q = (t - k) / (t + k), for 0 <= t <= 15 (f32) and 39 (f64). A k of this size needs the shortest
-// polynomial, and this k has a first coefficient next to a machine number; errors 2^-32.2 and 2^-57.5 (tools/coefficients.py mills).
-const MILLS_K: (f64, f64) = (3.364_257_812_5, 5.508_789_062_5);
-const MILLS_TOP: ([f64; 3], [f64; 3]) =
-    ([7.4077981822809369e-1, -5.5186947253374408e-1, 2.9361212974750595e-1], [7.7384026339563250e-1, -6.8549263479041278e-1, 5.3623847810036740e-1]);
-const MILLS_F32: [f64; 9] = [
-    -9.6873540729501079e-2,
-    8.0228028633790097e-3,
-    7.8969442098430088e-3,
-    -2.1767218836955230e-3,
-    -8.6870144844972835e-4,
-    3.3489714382331607e-4,
-    1.4250757599599321e-4,
-    -3.7047132195980101e-5,
-    -2.0764704922158185e-5,
-];
-const MILLS_F64: [f64; 19] = [
+// Φ(-t) e^(t²/2) = P(t) / Q(t) for 0 <= t <= 15; error 2^-27.2 (tools/coefficients.py mills-rational). Shorter than the polynomial below, but with rounding errors
+// that only those can bear who have digits to spare. P begins with 1/2 and Q with 1.
+const MILLS_P: [f64; 5] = [0.5, 4.3858193464274042e-1, 1.8342119979751459e-1, 4.0688192149496864e-2, 4.1221382436855015e-3];
+const MILLS_Q: [f64; 6] = [1.0, 1.6750487317775224, 1.2033337773115396, 4.6995478679646702e-1, 1.0199641399202977e-1, 1.0332554033229340e-2];
+// Φ(-t) e^(t²/2) = G / (t + k) with G = a + q (b + q (c + q · rest(q))), q = (t - k) / (t + k), for 0 <= t <= 39. A k of this size needs the shortest
+// polynomial, and this k has a first coefficient next to a machine number; error 2^-57.5 (tools/coefficients.py mills).
+const MILLS_K: f64 = 5.508_789_062_5;
+const MILLS_TOP: [f64; 3] = [7.7384026339563250e-1, -6.8549263479041278e-1, 5.3623847810036740e-1];
+const MILLS_REST: [f64; 19] = [
     -3.6792881506926600e-1,
     2.1878090564918723e-1,
     -1.1044530712142969e-1,
@@ -64,29 +56,24 @@ impl<T: Real> NormalTail<T> {
     #[inline(always)]
     pub(crate) fn new(x: T) -> Self {
         let t = x.abs().at_most(if T::SINGLE { 15.0 } else { 39.0 });
-        Self::at(t, Pair::square(t).scaled(t.splat(-0.5)), Pair::sum(t, t.splat(Self::k())))
-    }
-
-    #[inline(always)]
-    fn k() -> f64 {
-        if T::SINGLE { MILLS_K.0 } else { MILLS_K.1 }
+        Self::at(t, Pair::square(t).scaled(t.splat(-0.5)), Pair::sum(t, t.splat(MILLS_K)))
     }
 
     #[inline(always)]
     fn at(t: T, exponent: Pair<T>, divisor: Pair<T>) -> Self {
+        let exp = exp_of_held(exponent);
+        if T::SPARE {
+            return Self { t, exp, mills: Pair::exact(t.polynomial(&MILLS_P, &MILLS_P) / t.polynomial(&MILLS_Q, &MILLS_Q)) };
+        }
         let reciprocal = divisor.reciprocal();
         let inverse = reciprocal.approximate;
-        let fraction = inverse.exact_product(t.splat(2.0 * Self::k()));
+        let fraction = inverse.exact_product(t.splat(2.0 * MILLS_K));
         let q = Pair::sum(t.splat(1.0), -fraction.hi).plus_low(-fraction.lo);
         // Near t = 0 the sum is several times its terms: the largest of them in two words.
-        let [first, second, third] = if T::SINGLE { MILLS_TOP.0 } else { MILLS_TOP.1 };
-        let rest = q.hi * q.hi.polynomial(&MILLS_F32, &MILLS_F64);
+        let [first, second, third] = MILLS_TOP;
+        let rest = q.hi * q.hi.polynomial(&MILLS_REST, &MILLS_REST);
         let sum = Pair::sum(t.splat(third), rest).times_plus(q, t.splat(second)).times_plus(q, t.splat(first));
         let near = Pair::fast_sum(sum.hi, sum.lo).times(inverse);
-        let exp = exp_of_negative(exponent);
-        if T::SPARE {
-            return Self { t, exp, mills: near };
-        }
         // The inverse is that of t' + k for a t' close by, where the ratio P was computed exactly so; P' = t P - 1/sqrt(2 π) leads back to t.
         let step = divisor.hi * reciprocal.relative_error();
         let descent = (-t).mul_add(near.hi, FRAC_1_SQRT_TAU.0);
@@ -106,7 +93,7 @@ pub fn erfc<T: Real>(x: T) -> T {
     // erfc(a) = 2 Φ(-a sqrt(2)).
     let a = x.abs().at_most(if T::SINGLE { 10.5 } else { 27.5 });
     let t = a.constant(SQRT_2, -9.667_293_313_452_913e-17).times(a);
-    let divisor = Pair::sum(t.hi, t.hi.splat(NormalTail::<T>::k())).plus_low(t.lo);
+    let divisor = Pair::sum(t.hi, t.hi.splat(MILLS_K)).plus_low(t.lo);
     let tail = NormalTail::at(t.hi, Pair::square(a).negate(), divisor).probability() * 2.0;
     T::select(x.lt(0.0), -tail + 2.0, tail)
 }

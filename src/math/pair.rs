@@ -74,14 +74,14 @@ impl<T: Real> Pair<T> {
         Self { hi: -self.hi, lo: -self.lo }
     }
 
-    /// -|x|.
+    /// |x|.
     #[inline(always)]
     #[must_use]
-    pub fn negative_magnitude(self) -> Self {
+    pub fn magnitude(self) -> Self {
         if T::SPARE {
-            return Self::exact(-self.hi.abs());
+            return Self::exact(self.hi.abs());
         }
-        Self { hi: -self.hi.abs(), lo: T::select(self.hi.gt(0.0), -self.lo, self.lo) }
+        Self { hi: self.hi.abs(), lo: T::select(self.hi.lt(0.0), -self.lo, self.lo) }
     }
 
     /// The sum with a number of any size.

@@ -1,7 +1,7 @@
 //! The softplus and its tail.
 
 use crate::{
-    math::{Exp, Pair, exp_of_negative, log1p_of_unit},
+    math::{Exp, Pair, exp_of_negative, log1p_rounded},
     real::Real,
 };
 
@@ -9,28 +9,30 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Softplus<T: Real> {
     exp: Exp<T>,
-    e: Pair<T>,
     negative: T::Mask,
 }
 
 impl<T: Real> Softplus<T> {
     #[inline(always)]
     pub(crate) fn new(y: Pair<T>) -> Self {
-        let below = y.negative_magnitude();
-        let exp = exp_of_negative(below);
-        Self { exp, e: exp.pair(), negative: y.hi.lt(0.0) }
+        Self { exp: exp_of_negative(y.magnitude().negate()), negative: y.hi.lt(0.0) }
     }
 
-    /// positive + ln(1 + e^-|y|) / divisor, rounded.
+    /// positive + ln(1 + e^-|y|) / divisor.
     #[inline(always)]
     pub(crate) fn value(self, positive: T, divisor: T) -> T {
-        let divisor = Pair::exact(divisor).reciprocal();
-        let logarithm = divisor.times(log1p_of_unit(self.e));
-        let sum = Pair::sum(positive, logarithm.hi);
-        let whole = sum.hi + (sum.lo + logarithm.lo);
+        let inverse = divisor.splat(1.0) / divisor;
+        let e = self.exp.value();
+        let whole = positive + log1p_rounded(e) * inverse;
         // Where ln(1 + e) is e, the power of two comes last, so that a subnormal result is rounded once.
-        let tail = self.exp.scale(divisor.times(self.exp.significand()).round());
-        let tiny = self.e.hi.lt(f64::powi(2.0, if T::SINGLE { -30 } else { -60 }));
-        T::select(self.negative & tiny, tail, whole)
+        let tail = self.exp.unshifted(self.exp.shifted() * inverse);
+        T::select(self.negative & e.lt(f64::powi(2.0, if T::SINGLE { -30 } else { -60 })), tail, whole)
+    }
+
+    /// σ(y).
+    #[inline(always)]
+    pub(crate) fn slope(self) -> T {
+        let large = self.exp.value().splat(1.0) / (self.exp.value() + 1.0);
+        T::select(self.negative, self.exp.unshifted(self.exp.shifted() * large), large)
     }
 }

@@ -55,16 +55,14 @@ impl Pointwise for GeluErf {
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
         let tail = NormalTail::new(x);
-        let loss = tail.mills.times(tail.t).product(tail.exp.significand());
-        let loss = Pair::fast_sum(loss.hi, loss.lo);
-        (x.at_least(0.0) - tail.exp.scale(loss.hi)) - tail.exp.scale(loss.lo)
+        tail.exp.product_from(x.at_least(0.0), tail.mills.times(tail.t))
     }
     /// Φ(x) + x φ(x), which is 1 + h for x >= 0 and -h for x < 0 with h = |x| φ(x) - Φ(-|x|).
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
         let tail = NormalTail::new(x);
         let difference = x.constant(FRAC_1_SQRT_TAU.0, FRAC_1_SQRT_TAU.1).times(tail.t).add(tail.mills.negate());
-        let h = tail.exp.scale(difference.product(tail.exp.significand()).round());
+        let h = tail.exp.product(difference);
         T::select(x.lt(0.0), -h, h + 1.0)
     }
 }

@@ -41,14 +41,11 @@ impl TwoSlope for HardSigmoid {
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        let line = if self.sixth {
-            // (x + 3) / 6, without cancellation at -3.
-            let inside = x.at_least(-3.0).at_most(3.0);
-            crate::math::Pair::sum(inside, x.splat(3.0)).product(x.constant(SIXTH.0, SIXTH.1)).round()
-        } else {
-            x.fused_mul_add(x.splat(self.alpha), x.splat(self.beta))
-        };
-        line.at_least(0.0).at_most(1.0)
+        if self.sixth {
+            // (x + 3) / 6, without cancellation at -3; exactly 1 at 3.
+            return x.constant(SIXTH.0, SIXTH.1).times_rounded((x.at_least(-3.0) + 3.0).at_most(6.0));
+        }
+        x.fused_mul_add(x.splat(self.alpha), x.splat(self.beta)).at_least(0.0).at_most(1.0)
     }
     #[inline(always)]
     fn upper<T: Real>(self, x: T) -> T::Mask {

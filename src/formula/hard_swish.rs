@@ -1,6 +1,5 @@
 use crate::{
     formula::hard_sigmoid::SIXTH,
-    math::Pair,
     pointwise::{Cost, Pointwise},
     real::Real,
 };
@@ -28,15 +27,14 @@ impl Pointwise for HardSwish {
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        let inside = x.at_least(-3.0).at_most(3.0);
-        let product = Pair::sum(inside, x.splat(3.0)).times(inside).product(x.constant(SIXTH.0, SIXTH.1)).round();
-        T::select(x.ge(3.0), x, product.copysign(x))
+        // From 3 on the factor is exactly 1.
+        let inside = x.at_least(-3.0);
+        inside * x.constant(SIXTH.0, SIXTH.1).times_rounded((inside + 3.0).at_most(6.0))
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
-        let inside = x.at_least(-3.0).at_most(3.0);
         // (x + 3/2) / 3, without cancellation at the root.
-        let line = Pair::sum(inside, x.splat(1.5)).product(x.constant(THIRD.0, THIRD.1)).round();
+        let line = x.constant(THIRD.0, THIRD.1).times_rounded(x.at_least(-3.0).at_most(3.0) + 1.5);
         T::select(x.le(-3.0), x.splat(0.0), T::select(x.ge(3.0), x.splat(1.0), line))
     }
     fn kinks(&self) -> Vec<f64> {

@@ -8,8 +8,8 @@ use crate::{math::Pair, real::Real};
 const LN_2_F32: (f64, f64) = (0.693_359_375, -2.121_944_400_546_905_8e-4);
 const LN_2_F64: (f64, f64) = (6.931_471_803_691_238_164_9e-1, 1.908_214_929_270_587_700_02e-10);
 
-// expm1(r) = r + r² q(r) for |r| <= 0.347; errors 2^-31 and 2^-61.6 (tools/coefficients.py exp).
-const EXPM1_F32: [f64; 6] = [5.0e-1, 1.6666666e-1, 4.1666493e-2, 8.333543e-3, 1.3932348e-3, 1.976425e-4];
+// expm1(r) = r + r² q(r) for |r| <= 0.347; errors 2^-26.1 and 2^-61.6 (tools/coefficients.py exp).
+const EXPM1_F32: [f64; 5] = [5.0e-1, 1.6666548e-1, 4.166685e-2, 8.36614e-3, 1.3898717e-3];
 const EXPM1_F64: [f64; 11] = [
     5.0000000000000000e-1,
     1.6666666666666677e-1,
@@ -91,6 +91,29 @@ impl<T: Real> Exp<T> {
         let factor = self.power.parameter(constant);
         // Neither order can overflow, or lose digits of a result that has some.
         if constant.abs() < 1.0 { self.unshifted(self.shifted() * factor) } else { self.shifted() * self.unshifted(factor) }
+    }
+
+    /// a e^y for a number in two words.
+    #[inline(always)]
+    pub(crate) fn product(self, a: Pair<T>) -> T {
+        if T::SPARE {
+            // The polynomial comes last: a shorter chain than by way of e^y.
+            let a = a.hi * self.power;
+            return a.mul_add(self.r, a);
+        }
+        self.scale(a.product(self.significand()).round())
+    }
+
+    /// x - a e^y for a number a in two words.
+    #[inline(always)]
+    pub(crate) fn product_from(self, x: T, a: Pair<T>) -> T {
+        if T::SPARE {
+            let a = a.hi * self.power;
+            return (-a).mul_add(self.r, x - a);
+        }
+        let product = a.product(self.significand());
+        let product = Pair::fast_sum(product.hi, product.lo);
+        (x - self.scale(product.hi)) - self.scale(product.lo)
     }
 
     /// e^y - 1, rounded, for y not far above 0.

@@ -83,7 +83,7 @@ impl<T: Real> NormalTail<T> {
     /// Φ(-t).
     #[inline(always)]
     pub(crate) fn probability(self) -> T {
-        self.exp.scale(self.mills.product(self.exp.significand()).round())
+        self.exp.product(self.mills)
     }
 }
 

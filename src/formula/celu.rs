@@ -1,5 +1,5 @@
 use crate::{
-    math::{Pair, exp_of, expm1_of},
+    math::{Exp, Pair, exp_of, exp_of_negative},
     pointwise::Pointwise,
     real::Real,
 };
@@ -24,10 +24,19 @@ impl CELU {
         if alpha == 0.0 { Err("alpha must not be 0".into()) } else { Ok(Self { alpha }) }
     }
 
-    /// x/α for x <= 0.
+    /// e^(x/α) for x <= 0.
     #[inline(always)]
-    fn argument<T: Real>(self, x: T) -> Pair<T> {
-        Pair::exact(x.at_most(0.0)).over(x.parameter(self.alpha))
+    fn exp<T: Real>(self, x: T) -> (Pair<T>, Exp<T>) {
+        let below = x.at_most(0.0);
+        let alpha = Pair::exact(x.parameter(self.alpha));
+        // The inverse of a usual α is computed before the loop.
+        if (1e-30..1e30).contains(&self.alpha) {
+            let y = alpha.reciprocal().pair().times(below);
+            (y, exp_of_negative(y))
+        } else {
+            let y = Pair::exact(below).over(alpha.hi);
+            (y, exp_of(y))
+        }
     }
 }
 
@@ -43,13 +52,13 @@ impl Pointwise for CELU {
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        let y = self.argument(x);
+        let (y, exp) = self.exp(x);
         // Close to 0 it is x, even where x/α is too small for a number.
         let curved = x.lt(0.0) & y.hi.abs().ge(f64::powi(2.0, -60));
-        T::select(curved, expm1_of(y) * x.parameter(self.alpha), x)
+        T::select(curved, exp.expm1(y) * x.parameter(self.alpha), x)
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
-        T::select(x.ge(0.0), x.splat(1.0), exp_of(self.argument(x)).value())
+        T::select(x.ge(0.0), x.splat(1.0), self.exp(x).1.value())
     }
 }

@@ -127,6 +127,13 @@ impl<T: Real> Exp<T> {
         whole.hi + power.mul_add(self.t, whole.lo)
     }
 
+    /// e^y - 1 for any y, rounded.
+    #[inline(always)]
+    pub(crate) fn expm1(self, y: Pair<T>) -> T {
+        // The power of two alone may be infinite.
+        T::select(y.hi.gt(if T::SINGLE { 40.0 } else { 80.0 }), self.value(), self.less_one())
+    }
+
     /// 1 + e^y of what was [shifted down](exp_of_positive), and 1 shifted down likewise.
     #[inline(always)]
     pub(crate) fn one_more(self) -> (T, T) {
@@ -215,14 +222,6 @@ pub(crate) fn exp_of<T: Real>(y: Pair<T>) -> Exp<T> {
     Exp::new(inside, choose(-f64::from(shift), f64::from(shift)), choose(up, 1.0 / up))
 }
 
-/// e^y - 1 for any y, rounded.
-#[inline(always)]
-pub(crate) fn expm1_of<T: Real>(y: Pair<T>) -> T {
-    let exp = exp_of(y);
-    // The power of two alone may be infinite.
-    T::select(y.hi.gt(if T::SINGLE { 40.0 } else { 80.0 }), exp.value(), exp.less_one())
-}
-
 /// e^x. Max error: 0.9 ULP.
 #[inline(always)]
 pub fn exp<T: Real>(x: T) -> T {
@@ -232,6 +231,7 @@ pub fn exp<T: Real>(x: T) -> T {
 /// e^x - 1, without cancellation near 0. Max error: 1 ULP.
 #[inline(always)]
 pub fn expm1<T: Real>(x: T) -> T {
+    let y = Pair::exact(x);
     // The sum would lose the sign of -0.
-    T::select(x.is(0.0), x, expm1_of(Pair::exact(x)))
+    T::select(x.is(0.0), x, exp_of(y).expm1(y))
 }

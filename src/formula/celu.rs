@@ -1,5 +1,5 @@
 use crate::{
-    math::{Exp, Pair, exp_of, exp_of_negative},
+    math::{Exp, Pair, exp_of},
     pointwise::Pointwise,
     real::Real,
 };
@@ -24,19 +24,11 @@ impl CELU {
         if alpha == 0.0 { Err("alpha must not be 0".into()) } else { Ok(Self { alpha }) }
     }
 
-    /// e^(x/α) for x <= 0.
+    /// e^(x/α) for x <= 0, and x/α.
     #[inline(always)]
-    fn exp<T: Real>(self, x: T) -> (Pair<T>, Exp<T>) {
-        let below = x.at_most(0.0);
-        let alpha = Pair::exact(x.parameter(self.alpha));
-        // The inverse of a usual α is computed before the loop.
-        if (1e-30..1e30).contains(&self.alpha) {
-            let y = alpha.reciprocal().pair().times(below);
-            (y, exp_of_negative(y))
-        } else {
-            let y = Pair::exact(below).over(alpha.hi);
-            (y, exp_of(y))
-        }
+    fn exp<T: Real>(self, x: T) -> (Exp<T>, Pair<T>) {
+        let y = Pair::exact(x.at_most(0.0)).over(x.parameter(self.alpha));
+        (exp_of(y), y)
     }
 }
 
@@ -52,13 +44,13 @@ impl Pointwise for CELU {
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        let (y, exp) = self.exp(x);
+        let (exp, y) = self.exp(x);
         // Close to 0 it is x, even where x/α is too small for a number.
         let curved = x.lt(0.0) & y.hi.abs().ge(f64::powi(2.0, -60));
         T::select(curved, exp.expm1(y) * x.parameter(self.alpha), x)
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
-        T::select(x.ge(0.0), x.splat(1.0), self.exp(x).1.value())
+        T::select(x.ge(0.0), x.splat(1.0), self.exp(x).0.value())
     }
 }

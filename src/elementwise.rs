@@ -11,7 +11,7 @@ use crate::{
     kernel::{self, Keep, Kernel, Kind, Own, WORD},
     layer::Layer,
     pointwise::{Cost, Pointwise},
-    traverse::{Order, Split, fresh, pass},
+    traverse::{Order, Split, fresh, pass, pass_along},
 };
 
 /// A formula applied to every element: the layer behind `ReLU`, `GELU`, `Mish` and all the other pointwise activations.
@@ -165,7 +165,7 @@ fn running<A: Element>(kernel: &dyn Kernel<A>) -> impl Fn(Option<&[A]>, &mut [A]
 }
 
 pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-    pass(&Order::of_either(input, output), kernel.cost(), input, output, Keep::Nothing, &running(kernel));
+    pass_along(kernel.cost(), input, output, Keep::Nothing, &running(kernel));
 }
 
 pub(crate) fn infer_new<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRefD<A>) -> ArrayD<A> {

@@ -1,6 +1,6 @@
 //! What the layers of this crate have in common: shapes are checked first, then one of three verbs does the work for all three forms.
 
-use ndarray::{ArrayD, ArrayRefD, ArrayViewD, ArrayViewMutD};
+use ndarray::{ArrayD, ArrayRefD};
 
 use crate::{
     element::Element,
@@ -150,15 +150,15 @@ pub(crate) fn infer<A: Element>(layer: &impl Body<A>, input: &ArrayD<A>) -> Resu
     layer.infer_new(input)
 }
 
-pub(crate) fn infer_into<A: Element>(layer: &impl Body<A>, input: ArrayViewD<'_, A>, mut output: ArrayViewMutD<'_, A>) -> Result<()> {
+pub(crate) fn infer_into<A: Element>(layer: &impl Body<A>, input: &ArrayRefD<A>, output: &mut ArrayRefD<A>) -> Result<()> {
     check_destination(layer, input.shape(), output.shape())?;
-    layer.run_infer(Some(&input), &mut output);
+    layer.run_infer(Some(input), output);
     Ok(())
 }
 
-pub(crate) fn infer_inplace<A: Element>(layer: &impl Body<A>, mut values: ArrayViewMutD<'_, A>) -> Result<()> {
+pub(crate) fn infer_inplace<A: Element>(layer: &impl Body<A>, values: &mut ArrayRefD<A>) -> Result<()> {
     check_inplace(layer, values.shape())?;
-    layer.run_infer(None, &mut values);
+    layer.run_infer(None, values);
     Ok(())
 }
 
@@ -166,15 +166,15 @@ pub(crate) fn forward<A: Element>(layer: &mut impl Body<A>, input: &ArrayD<A>) -
     layer.forward_new(input)
 }
 
-pub(crate) fn forward_into<A: Element>(layer: &mut impl Body<A>, input: ArrayViewD<'_, A>, mut output: ArrayViewMutD<'_, A>) -> Result<()> {
+pub(crate) fn forward_into<A: Element>(layer: &mut impl Body<A>, input: &ArrayRefD<A>, output: &mut ArrayRefD<A>) -> Result<()> {
     check_destination(layer, input.shape(), output.shape())?;
-    layer.run_forward(Some(&input), &mut output);
+    layer.run_forward(Some(input), output);
     Ok(())
 }
 
-pub(crate) fn forward_inplace<A: Element>(layer: &mut impl Body<A>, mut values: ArrayViewMutD<'_, A>) -> Result<()> {
+pub(crate) fn forward_inplace<A: Element>(layer: &mut impl Body<A>, values: &mut ArrayRefD<A>) -> Result<()> {
     check_inplace(layer, values.shape())?;
-    layer.run_forward(None, &mut values);
+    layer.run_forward(None, values);
     Ok(())
 }
 
@@ -183,20 +183,20 @@ pub(crate) fn backward<A: Element>(layer: &mut impl Body<A>, gradient: &ArrayD<A
     Ok(layer.backward_new(gradient))
 }
 
-pub(crate) fn backward_into<A: Element>(layer: &mut impl Body<A>, gradient: ArrayViewD<'_, A>, mut output: ArrayViewMutD<'_, A>) -> Result<()> {
+pub(crate) fn backward_into<A: Element>(layer: &mut impl Body<A>, gradient: &ArrayRefD<A>, output: &mut ArrayRefD<A>) -> Result<()> {
     check_gradient(layer, gradient.shape())?;
     ActivationError::check_shape(layer.name(), "destination", layer.record().input_shape(), output.shape())?;
-    layer.run_backward(Some(&gradient), &mut output);
+    layer.run_backward(Some(gradient), output);
     Ok(())
 }
 
-pub(crate) fn backward_inplace<A: Element>(layer: &mut impl Body<A>, mut gradient: ArrayViewMutD<'_, A>) -> Result<()> {
+pub(crate) fn backward_inplace<A: Element>(layer: &mut impl Body<A>, gradient: &mut ArrayRefD<A>) -> Result<()> {
     check_gradient(layer, gradient.shape())?;
     let record = layer.record();
     if record.input_shape != record.output_shape {
         return Err(ActivationError::ShapeChanges { layer: layer.name().into(), input: record.input_shape.clone(), output: record.output_shape.clone() });
     }
-    layer.run_backward(None, &mut gradient);
+    layer.run_backward(None, gradient);
     Ok(())
 }
 
@@ -206,29 +206,29 @@ macro_rules! layer_methods {
         fn forward(&mut self, input: &ndarray::ArrayD<A>) -> $crate::error::Result<ndarray::ArrayD<A>> {
             $crate::body::forward(self, input)
         }
-        fn forward_into(&mut self, input: ndarray::ArrayViewD<'_, A>, output: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
-            $crate::body::forward_into(self, input, output)
+        fn forward_into(&mut self, input: ndarray::ArrayViewD<'_, A>, mut output: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::forward_into(self, &input, &mut output)
         }
-        fn forward_inplace(&mut self, values: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
-            $crate::body::forward_inplace(self, values)
+        fn forward_inplace(&mut self, mut values: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::forward_inplace(self, &mut values)
         }
         fn backward(&mut self, grad_output: &ndarray::ArrayD<A>) -> $crate::error::Result<ndarray::ArrayD<A>> {
             $crate::body::backward(self, grad_output)
         }
-        fn backward_into(&mut self, grad_output: ndarray::ArrayViewD<'_, A>, grad_input: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
-            $crate::body::backward_into(self, grad_output, grad_input)
+        fn backward_into(&mut self, grad_output: ndarray::ArrayViewD<'_, A>, mut grad_input: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::backward_into(self, &grad_output, &mut grad_input)
         }
-        fn backward_inplace(&mut self, grad: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
-            $crate::body::backward_inplace(self, grad)
+        fn backward_inplace(&mut self, mut grad: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::backward_inplace(self, &mut grad)
         }
         fn infer(&self, input: &ndarray::ArrayD<A>) -> $crate::error::Result<ndarray::ArrayD<A>> {
             $crate::body::infer(self, input)
         }
-        fn infer_into(&self, input: ndarray::ArrayViewD<'_, A>, output: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
-            $crate::body::infer_into(self, input, output)
+        fn infer_into(&self, input: ndarray::ArrayViewD<'_, A>, mut output: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::infer_into(self, &input, &mut output)
         }
-        fn infer_inplace(&self, values: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
-            $crate::body::infer_inplace(self, values)
+        fn infer_inplace(&self, mut values: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::infer_inplace(self, &mut values)
         }
         fn output_shape(&self, input_shape: &[usize]) -> $crate::error::Result<Vec<usize>> {
             $crate::body::output_shape(self, input_shape)

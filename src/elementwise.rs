@@ -51,6 +51,14 @@ impl<A: Element> Kept<A> {
         };
         (&self.record.order, keep)
     }
+
+    fn read(&self, kind: Kind) -> Read<'_, A> {
+        match kind {
+            Kind::Smooth => Read::Derivative(&self.derivative),
+            Kind::TwoSlope { lower, upper } if lower == upper => Read::Constant(lower),
+            Kind::TwoSlope { .. } => Read::Bits(&self.bits),
+        }
+    }
 }
 
 impl<F, A: Element> Elementwise<F, A> {
@@ -206,28 +214,24 @@ pub(crate) fn forward_new<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>
     output
 }
 
-/// What was kept, and what backward does with it on slices.
-fn returning<A: Element>(kept: &Kept<A>, kind: Kind) -> (Read<'_, A>, impl Fn(Option<&[A]>, &mut [A], Read<'_, A>) + Sync + use<A>) {
+/// What backward does with slices of a gradient and of what was kept.
+fn returning<A: Element>(kind: Kind) -> impl Fn(Option<&[A]>, &mut [A], Read<'_, A>) + Sync {
     let level = kernel::level();
-    let (read, lower, upper) = match kind {
-        Kind::Smooth => (Read::Derivative(&kept.derivative[..]), 0.0, 0.0),
-        Kind::TwoSlope { lower, upper } if lower == upper => (Read::Constant(lower), lower, upper),
-        Kind::TwoSlope { lower, upper } => (Read::Bits(&kept.bits[..]), lower, upper),
+    let (lower, upper) = match kind {
+        Kind::Smooth => (0.0, 0.0),
+        Kind::TwoSlope { lower, upper } => (lower, upper),
     };
-    let body = move |g: Option<&[A]>, y: &mut [A], read: Read<'_, A>| match read {
+    move |g, y, read| match read {
         Read::Derivative(derivative) => kernel::multiply(level, g, derivative, y),
         Read::Bits(bits) => kernel::choose(level, g, bits, y, lower, upper),
         Read::Constant(slope) => kernel::scale(g, y, slope),
-    };
-    (read, body)
+    }
 }
 
 pub(crate) fn backward<A: Element>(kept: &Kept<A>, kind: Kind, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-    let (read, body) = returning(kept, kind);
-    pass(&kept.record.order, Cost::Memory, gradient, output, read, &body);
+    pass(&kept.record.order, Cost::Memory, gradient, output, kept.read(kind), &returning(kind));
 }
 
 pub(crate) fn backward_new<A: Element>(kept: &Kept<A>, kind: Kind, gradient: &ArrayRefD<A>) -> ArrayD<A> {
-    let (read, body) = returning(kept, kind);
-    fresh(&kept.record.order, Cost::Memory, gradient, read, &body)
+    fresh(&kept.record.order, Cost::Memory, gradient, kept.read(kind), &returning(kind))
 }

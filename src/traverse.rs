@@ -583,7 +583,7 @@ impl<A: Element> Strided<ArrayViewD<'_, A>> {
                         gather(&rows.into_dyn(), part, columns);
                     }
                 } else if let Ok(part) = ArrayViewMut2::from_shape(piece.dim(), part) {
-                    assign(part, piece);
+                    assign(part, &piece);
                 }
             });
         }
@@ -609,7 +609,7 @@ impl<A: Element> Strided<ArrayViewMutD<'_, A>> {
                         scatter(rows.into_dyn(), part, columns);
                     }
                 } else if let Ok(part) = ArrayView2::from_shape(piece.dim(), part) {
-                    assign(piece, part);
+                    assign(piece, &part);
                 }
             });
         }
@@ -617,11 +617,11 @@ impl<A: Element> Strided<ArrayViewMutD<'_, A>> {
 }
 
 /// Copies with long inner loops.
-fn assign<A: Element>(mut to: ArrayViewMut2<'_, A>, from: ArrayView2<'_, A>) {
+fn assign<A: Element>(mut to: ArrayViewMut2<'_, A>, from: &ArrayView2<'_, A>) {
     if to.nrows() > to.ncols() {
-        to.reversed_axes().assign(&from.reversed_axes());
+        to.reversed_axes().assign(&from.t());
     } else {
-        to.assign(&from);
+        to.assign(from);
     }
 }
 

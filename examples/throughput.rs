@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Parser, ValueEnum};
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis, Slice};
 use ndarray_activations::{Element, Entry, Layer, catalog};
 use ndarray_rand::{RandomExt, rand::SeedableRng, rand_distr::Normal};
 use rand::rngs::StdRng;
@@ -33,6 +33,30 @@ enum Mode {
     TrainInto,
 }
 
+/// How the input lies in memory; the output of the `_into` forms lies in standard order.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Layout {
+    Contiguous,
+    /// Every second element of longer rows.
+    Strided,
+    /// Column by column.
+    Transposed,
+}
+
+impl Layout {
+    fn array<A: Element>(self, shape: [usize; 2], mut make: impl FnMut([usize; 2]) -> ArrayD<A>) -> ArrayD<A> {
+        match self {
+            Self::Contiguous => make(shape),
+            Self::Strided => {
+                let mut longer = make([shape[0], 2 * shape[1]]);
+                longer.slice_axis_inplace(Axis(1), Slice::new(0, None, 2));
+                longer
+            }
+            Self::Transposed => make([shape[1], shape[0]]).reversed_axes(),
+        }
+    }
+}
+
 /// Prints how many thousand million elements a second each layer takes, on inputs from N(0, 1).
 #[derive(Debug, Parser)]
 struct Options {
@@ -54,6 +78,9 @@ struct Options {
     /// Threads.
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// How the input lies in memory.
+    #[arg(long, value_enum, default_value = "contiguous")]
+    layout: Layout,
     /// Milliseconds for one figure.
     #[arg(long, default_value_t = 20)]
     budget: u64,
@@ -95,7 +122,7 @@ fn table<A: Element>(options: &Options, element: &str) -> Result<(), Box<dyn Err
         let row = options.row.min(size);
         let normal = Normal::new(0.0, 1.0)?;
         let mut rng = StdRng::seed_from_u64(1);
-        let x = ArrayD::random_using(vec![size / row, row], normal, &mut rng).mapv(A::rounded);
+        let x = options.layout.array([size / row, row], |shape| ArrayD::random_using(shape.to_vec(), normal, &mut rng).mapv(A::rounded));
         let line = |name: &str, times: &[Option<f64>]| {
             if options.csv {
                 for (mode, time) in options.modes.iter().zip(times) {
@@ -113,7 +140,7 @@ fn table<A: Element>(options: &Options, element: &str) -> Result<(), Box<dyn Err
             }
         };
         if options.wants("copy") {
-            let mut y = x.clone();
+            let mut y = ArrayD::zeros(x.raw_dim());
             let time = median(options, || y.assign(black_box(&x)));
             line("copy", &vec![Some(time); options.modes.len()]);
         }

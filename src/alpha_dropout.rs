@@ -3,7 +3,7 @@
 use std::fmt;
 
 use fearless_simd::Simd;
-use ndarray::{ArrayViewD, ArrayViewMutD};
+use ndarray::ArrayRefD;
 
 use crate::{
     body::{Body, Record, layer_methods},
@@ -128,18 +128,18 @@ impl<A: Element> Body<A> for AlphaDropout<A> {
     fn record(&self) -> &Record {
         &self.kept.record
     }
-    fn run_infer(&self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::elementwise_infer(&formula::Identity, input, output);
     }
-    fn run_forward(&mut self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::alpha_dropout_forward(self, input, output);
     }
-    fn run_backward(&mut self, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::elementwise_backward(&self.kept, self.kind(), gradient, output);
     }
 }
 
-pub(crate) fn forward<A: Element>(layer: &mut AlphaDropout<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+pub(crate) fn forward<A: Element>(layer: &mut AlphaDropout<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let kind = layer.kind();
     let (a, b) = layer.line();
     let drop = Drop { below: (layer.p * f64::powi(2.0, 53)) as u64, a: A::rounded(a), b: A::rounded(b), dropped: A::rounded(a * ALPHA + b) };

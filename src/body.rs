@@ -1,6 +1,6 @@
 //! What the layers of this crate have in common: shapes are checked first, then one of three verbs does the work for all three forms.
 
-use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD};
+use ndarray::{ArrayD, ArrayRefD};
 
 use crate::{
     element::Element,
@@ -22,7 +22,7 @@ pub(crate) struct Record {
 
 impl Record {
     /// Notes the shapes and the order of a forward that is about to run. Until [`finish`](Self::finish) there is nothing to go back from.
-    pub(crate) fn start<A>(&mut self, input: &ArrayViewD<'_, A>, output_shape: &[usize]) {
+    pub(crate) fn start<A>(&mut self, input: &ArrayRefD<A>, output_shape: &[usize]) {
         self.valid = false;
         copy(&mut self.input_shape, input.shape());
         copy(&mut self.output_shape, output_shape);
@@ -30,11 +30,8 @@ impl Record {
     }
 
     /// [`start`](Self::start) with the input, or with the values worked on in place.
-    pub(crate) fn start_either<A>(&mut self, input: Option<&ArrayViewD<'_, A>>, output: &ArrayViewMutD<'_, A>, output_shape: &[usize]) {
-        match input {
-            Some(input) => self.start(input, output_shape),
-            None => self.start(&output.view(), output_shape),
-        }
+    pub(crate) fn start_either<A>(&mut self, input: Option<&ArrayRefD<A>>, output: &ArrayRefD<A>, output_shape: &[usize]) {
+        self.start(input.unwrap_or(output), output_shape);
     }
 
     /// The forward has run.
@@ -83,9 +80,28 @@ pub(crate) trait Body<A: Element>: Layer<A> {
     fn check_backward(&self) -> Result<()> {
         Ok(())
     }
-    fn run_infer(&self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>);
-    fn run_forward(&mut self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>);
-    fn run_backward(&mut self, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>);
+    fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>);
+    fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>);
+    fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>);
+
+    // The verbs into a new array: for layers that can do it faster than into zeros.
+    fn infer_new(&self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
+        let mut output = A::zeros_like(input, self.resized(input.shape())?);
+        self.run_infer(Some(input), &mut output);
+        Ok(output)
+    }
+    fn forward_new(&mut self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
+        let mut output = A::zeros_like(input, self.resized(input.shape())?);
+        self.run_forward(Some(input), &mut output);
+        Ok(output)
+    }
+    /// The gradient has been checked.
+    fn backward_new(&mut self, gradient: &ArrayD<A>) -> ArrayD<A> {
+        let record = self.record();
+        let mut output = A::zeros_in(&record.order, &record.input_shape);
+        self.run_backward(Some(gradient), &mut output);
+        output
+    }
 }
 
 fn apply(input: &[usize], resized: Resized) -> Vec<usize> {
@@ -99,7 +115,8 @@ fn apply(input: &[usize], resized: Resized) -> Vec<usize> {
 fn check_destination<A: Element>(layer: &impl Body<A>, input: &[usize], destination: &[usize]) -> Result<()> {
     let resized = layer.resized(input)?;
     let fits = match resized {
-        None => input == destination,
+        // Not `==`, which calls a function: there are but a few numbers.
+        None => input.iter().eq(destination),
         Some((axis, length)) => {
             input.len() == destination.len() && destination.iter().enumerate().all(|(i, &found)| found == if i == axis { length } else { input[i] })
         }
@@ -130,38 +147,32 @@ pub(crate) fn output_shape<A: Element>(layer: &impl Body<A>, input: &[usize]) ->
 }
 
 pub(crate) fn infer<A: Element>(layer: &impl Body<A>, input: &ArrayD<A>) -> Result<ArrayD<A>> {
-    let resized = layer.resized(input.shape())?;
-    let mut output = A::zeros_like(input, resized);
-    layer.run_infer(Some(input.view()), output.view_mut());
-    Ok(output)
+    layer.infer_new(input)
 }
 
-pub(crate) fn infer_into<A: Element>(layer: &impl Body<A>, input: ArrayViewD<'_, A>, output: ArrayViewMutD<'_, A>) -> Result<()> {
+pub(crate) fn infer_into<A: Element>(layer: &impl Body<A>, input: &ArrayRefD<A>, output: &mut ArrayRefD<A>) -> Result<()> {
     check_destination(layer, input.shape(), output.shape())?;
     layer.run_infer(Some(input), output);
     Ok(())
 }
 
-pub(crate) fn infer_inplace<A: Element>(layer: &impl Body<A>, values: ArrayViewMutD<'_, A>) -> Result<()> {
+pub(crate) fn infer_inplace<A: Element>(layer: &impl Body<A>, values: &mut ArrayRefD<A>) -> Result<()> {
     check_inplace(layer, values.shape())?;
     layer.run_infer(None, values);
     Ok(())
 }
 
 pub(crate) fn forward<A: Element>(layer: &mut impl Body<A>, input: &ArrayD<A>) -> Result<ArrayD<A>> {
-    let resized = layer.resized(input.shape())?;
-    let mut output = A::zeros_like(input, resized);
-    layer.run_forward(Some(input.view()), output.view_mut());
-    Ok(output)
+    layer.forward_new(input)
 }
 
-pub(crate) fn forward_into<A: Element>(layer: &mut impl Body<A>, input: ArrayViewD<'_, A>, output: ArrayViewMutD<'_, A>) -> Result<()> {
+pub(crate) fn forward_into<A: Element>(layer: &mut impl Body<A>, input: &ArrayRefD<A>, output: &mut ArrayRefD<A>) -> Result<()> {
     check_destination(layer, input.shape(), output.shape())?;
     layer.run_forward(Some(input), output);
     Ok(())
 }
 
-pub(crate) fn forward_inplace<A: Element>(layer: &mut impl Body<A>, values: ArrayViewMutD<'_, A>) -> Result<()> {
+pub(crate) fn forward_inplace<A: Element>(layer: &mut impl Body<A>, values: &mut ArrayRefD<A>) -> Result<()> {
     check_inplace(layer, values.shape())?;
     layer.run_forward(None, values);
     Ok(())
@@ -169,20 +180,17 @@ pub(crate) fn forward_inplace<A: Element>(layer: &mut impl Body<A>, values: Arra
 
 pub(crate) fn backward<A: Element>(layer: &mut impl Body<A>, gradient: &ArrayD<A>) -> Result<ArrayD<A>> {
     check_gradient(layer, gradient.shape())?;
-    let record = layer.record();
-    let mut output = A::zeros_in(&record.order, &record.input_shape);
-    layer.run_backward(Some(gradient.view()), output.view_mut());
-    Ok(output)
+    Ok(layer.backward_new(gradient))
 }
 
-pub(crate) fn backward_into<A: Element>(layer: &mut impl Body<A>, gradient: ArrayViewD<'_, A>, output: ArrayViewMutD<'_, A>) -> Result<()> {
+pub(crate) fn backward_into<A: Element>(layer: &mut impl Body<A>, gradient: &ArrayRefD<A>, output: &mut ArrayRefD<A>) -> Result<()> {
     check_gradient(layer, gradient.shape())?;
     ActivationError::check_shape(layer.name(), "destination", layer.record().input_shape(), output.shape())?;
     layer.run_backward(Some(gradient), output);
     Ok(())
 }
 
-pub(crate) fn backward_inplace<A: Element>(layer: &mut impl Body<A>, gradient: ArrayViewMutD<'_, A>) -> Result<()> {
+pub(crate) fn backward_inplace<A: Element>(layer: &mut impl Body<A>, gradient: &mut ArrayRefD<A>) -> Result<()> {
     check_gradient(layer, gradient.shape())?;
     let record = layer.record();
     if record.input_shape != record.output_shape {
@@ -198,29 +206,29 @@ macro_rules! layer_methods {
         fn forward(&mut self, input: &ndarray::ArrayD<A>) -> $crate::error::Result<ndarray::ArrayD<A>> {
             $crate::body::forward(self, input)
         }
-        fn forward_into(&mut self, input: ndarray::ArrayViewD<'_, A>, output: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
-            $crate::body::forward_into(self, input, output)
+        fn forward_into(&mut self, input: ndarray::ArrayViewD<'_, A>, mut output: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::forward_into(self, &input, &mut output)
         }
-        fn forward_inplace(&mut self, values: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
-            $crate::body::forward_inplace(self, values)
+        fn forward_inplace(&mut self, mut values: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::forward_inplace(self, &mut values)
         }
         fn backward(&mut self, grad_output: &ndarray::ArrayD<A>) -> $crate::error::Result<ndarray::ArrayD<A>> {
             $crate::body::backward(self, grad_output)
         }
-        fn backward_into(&mut self, grad_output: ndarray::ArrayViewD<'_, A>, grad_input: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
-            $crate::body::backward_into(self, grad_output, grad_input)
+        fn backward_into(&mut self, grad_output: ndarray::ArrayViewD<'_, A>, mut grad_input: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::backward_into(self, &grad_output, &mut grad_input)
         }
-        fn backward_inplace(&mut self, grad: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
-            $crate::body::backward_inplace(self, grad)
+        fn backward_inplace(&mut self, mut grad: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::backward_inplace(self, &mut grad)
         }
         fn infer(&self, input: &ndarray::ArrayD<A>) -> $crate::error::Result<ndarray::ArrayD<A>> {
             $crate::body::infer(self, input)
         }
-        fn infer_into(&self, input: ndarray::ArrayViewD<'_, A>, output: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
-            $crate::body::infer_into(self, input, output)
+        fn infer_into(&self, input: ndarray::ArrayViewD<'_, A>, mut output: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::infer_into(self, &input, &mut output)
         }
-        fn infer_inplace(&self, values: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
-            $crate::body::infer_inplace(self, values)
+        fn infer_inplace(&self, mut values: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
+            $crate::body::infer_inplace(self, &mut values)
         }
         fn output_shape(&self, input_shape: &[usize]) -> $crate::error::Result<Vec<usize>> {
             $crate::body::output_shape(self, input_shape)

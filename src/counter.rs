@@ -1,7 +1,7 @@
 //! Random bits that depend on a seed, a step and an index alone, whoever asks for them and in whatever order.
 
 use fearless_simd::{Level, Simd};
-use ndarray::{ArrayViewD, ArrayViewMutD};
+use ndarray::ArrayRefD;
 
 use crate::{
     element::Element,
@@ -51,13 +51,13 @@ impl Counter {
         &mut self,
         kind: Kind,
         kept: &mut Kept<A>,
-        input: Option<ArrayViewD<'_, A>>,
-        output: ArrayViewMutD<'_, A>,
+        input: Option<&ArrayRefD<A>>,
+        output: &mut ArrayRefD<A>,
         apply: impl Fn(Level, &[u64], &mut [A], Keep<'_, A>) + Sync,
     ) {
         let level = kernel::level();
         let key = word(mix(self.seed), self.step);
-        let (order, keep) = kept.start(kind, input.as_ref(), &output);
+        let (order, keep) = kept.start(kind, input.unwrap_or(output));
         let runs = Runs::logical(output.shape(), order);
         pass(order, Cost::Arithmetic, input, output, Positioned(0, keep), &|x, y, Positioned(start, mut keep)| {
             if let Some(x) = x {

@@ -2,15 +2,16 @@
 
 use std::fmt;
 
-use ndarray::{ArrayViewD, ArrayViewMutD};
+use ndarray::{ArrayD, ArrayRefD};
 
 use crate::{
     body::{Body, Record, layer_methods},
     element::Element,
+    error::Result,
     kernel::{self, Keep, Kernel, Kind, Own, WORD},
     layer::Layer,
-    pointwise::Pointwise,
-    traverse::{Order, Split, pass},
+    pointwise::{Cost, Pointwise},
+    traverse::{Order, Split, fresh, pass, pass_along},
 };
 
 /// A formula applied to every element: the layer behind `ReLU`, `GELU`, `Mish` and all the other pointwise activations.
@@ -34,21 +35,29 @@ pub(crate) struct Kept<A> {
 }
 
 impl<A: Element> Kept<A> {
-    /// Room for what a forward of this input, or of the values in `output`, is about to keep, and the order to go in.
-    pub(crate) fn start(&mut self, kind: Kind, input: Option<&ArrayViewD<'_, A>>, output: &ArrayViewMutD<'_, A>) -> (&Order, Keep<'_, A>) {
-        self.record.start_either(input, output, output.shape());
+    /// Room for what a forward of this input is about to keep, and the order to go in.
+    pub(crate) fn start(&mut self, kind: Kind, input: &ArrayRefD<A>) -> (&Order, Keep<'_, A>) {
+        self.record.start(input, input.shape());
         let keep = match kind {
             Kind::Smooth => {
-                self.derivative.resize(output.len(), A::zero());
+                self.derivative.resize(input.len(), A::zero());
                 Keep::Derivative(&mut self.derivative)
             }
             Kind::TwoSlope { lower, upper } if lower == upper => Keep::Nothing,
             Kind::TwoSlope { .. } => {
-                self.bits.resize(output.len().div_ceil(WORD), 0);
+                self.bits.resize(input.len().div_ceil(WORD), 0);
                 Keep::Bits(&mut self.bits)
             }
         };
         (&self.record.order, keep)
+    }
+
+    fn read(&self, kind: Kind) -> Read<'_, A> {
+        match kind {
+            Kind::Smooth => Read::Derivative(&self.derivative),
+            Kind::TwoSlope { lower, upper } if lower == upper => Read::Constant(lower),
+            Kind::TwoSlope { .. } => Read::Bits(&self.bits),
+        }
     }
 }
 
@@ -90,14 +99,23 @@ impl<F: Kernel<A>, A: Element> Body<A> for Elementwise<F, A> {
     fn record(&self) -> &Record {
         &self.kept.record
     }
-    fn run_infer(&self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::elementwise_infer(&self.formula, input, output);
     }
-    fn run_forward(&mut self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::elementwise_forward(&self.formula, &mut self.kept, input, output);
     }
-    fn run_backward(&mut self, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::elementwise_backward(&self.kept, self.formula.kind(), gradient, output);
+    }
+    fn infer_new(&self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
+        Ok(A::elementwise_infer_new(&self.formula, input))
+    }
+    fn forward_new(&mut self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
+        Ok(A::elementwise_forward_new(&self.formula, &mut self.kept, input))
+    }
+    fn backward_new(&mut self, gradient: &ArrayD<A>) -> ArrayD<A> {
+        A::elementwise_backward_new(&self.kept, self.formula.kind(), gradient)
     }
 }
 
@@ -148,16 +166,25 @@ impl<A: Sync> Split for Read<'_, A> {
     }
 }
 
-pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+/// The kernel on slices, with this thread's instruction set.
+fn running<A: Element>(kernel: &dyn Kernel<A>) -> impl Fn(Option<&[A]>, &mut [A], Keep<'_, A>) + Sync {
     let level = kernel::level();
-    pass(&Order::of_either(input.as_ref(), &output), kernel.cost(), input, output, (), &|x, y, ()| kernel.run(level, x, y, Keep::Nothing));
+    move |x, y, keep| kernel.run(level, x, y, keep)
 }
 
-/// The derivative alone, for those who keep what they need themselves.
-pub(crate) fn derivative<A: Element>(kernel: &dyn Kernel<A>, input: ArrayViewD<'_, A>, output: ArrayViewMutD<'_, A>) {
+pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+    pass_along(kernel.cost(), input, output, Keep::Nothing, &running(kernel));
+}
+
+pub(crate) fn infer_new<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
+    fresh(&Order::of(input), kernel.cost(), input, Keep::Nothing, &running(kernel))
+}
+
+/// The derivative alone, as a new array.
+pub(crate) fn derivative_new<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
     const BLOCK: usize = 4 * WORD;
     let level = kernel::level();
-    pass(&Order::of(&input), kernel.cost(), Some(input), output, (), &|x, y, ()| {
+    fresh(&Order::of(input), kernel.cost(), input, (), &|x, y, ()| {
         let mut values = [A::zero(); BLOCK];
         for (x, y) in x.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
             let values = &mut values[..x.len()];
@@ -171,27 +198,40 @@ pub(crate) fn derivative<A: Element>(kernel: &dyn Kernel<A>, input: ArrayViewD<'
                 }
             }
         }
-    });
+    })
 }
 
-pub(crate) fn forward<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
-    let level = kernel::level();
-    let (order, keep) = kept.start(kernel.kind(), input.as_ref(), &output);
-    pass(order, kernel.cost(), input, output, keep, &|x, y, keep| kernel.run(level, x, y, keep));
+pub(crate) fn forward<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+    let (order, keep) = kept.start(kernel.kind(), input.unwrap_or(output));
+    pass(order, kernel.cost(), input, output, keep, &running(kernel));
     kept.record.finish();
 }
 
-pub(crate) fn backward<A: Element>(kept: &Kept<A>, kind: Kind, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+pub(crate) fn forward_new<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
+    let (order, keep) = kept.start(kernel.kind(), input);
+    let output = fresh(order, kernel.cost(), input, keep, &running(kernel));
+    kept.record.finish();
+    output
+}
+
+/// What backward does with slices of a gradient and of what was kept.
+fn returning<A: Element>(kind: Kind) -> impl Fn(Option<&[A]>, &mut [A], Read<'_, A>) + Sync {
     let level = kernel::level();
-    let cost = crate::pointwise::Cost::Memory;
-    let (read, lower, upper) = match kind {
-        Kind::Smooth => (Read::Derivative(&kept.derivative[..]), 0.0, 0.0),
-        Kind::TwoSlope { lower, upper } if lower == upper => (Read::Constant(lower), lower, upper),
-        Kind::TwoSlope { lower, upper } => (Read::Bits(&kept.bits[..]), lower, upper),
+    let (lower, upper) = match kind {
+        Kind::Smooth => (0.0, 0.0),
+        Kind::TwoSlope { lower, upper } => (lower, upper),
     };
-    pass(&kept.record.order, cost, gradient, output, read, &|g, y, read| match read {
+    move |g, y, read| match read {
         Read::Derivative(derivative) => kernel::multiply(level, g, derivative, y),
         Read::Bits(bits) => kernel::choose(level, g, bits, y, lower, upper),
         Read::Constant(slope) => kernel::scale(g, y, slope),
-    });
+    }
+}
+
+pub(crate) fn backward<A: Element>(kept: &Kept<A>, kind: Kind, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+    pass(&kept.record.order, Cost::Memory, gradient, output, kept.read(kind), &returning(kind));
+}
+
+pub(crate) fn backward_new<A: Element>(kept: &Kept<A>, kind: Kind, gradient: &ArrayRefD<A>) -> ArrayD<A> {
+    fresh(&kept.record.order, Cost::Memory, gradient, kept.read(kind), &returning(kind))
 }

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 
 use fearless_simd::Level;
-use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD};
+use ndarray::{ArrayD, ArrayRefD, ArrayViewD, ArrayViewMutD};
 
 use crate::{
     alpha_dropout::{self, AlphaDropout},
@@ -38,10 +38,13 @@ pub trait Engine: Sized {
     fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: &mut [Self], keep: Keep<'_, Self>);
     fn row_forward(formula: &dyn CompiledRow, level: Level, row: &mut [Self], keep: &mut [Self], zeros: bool);
     fn row_backward(formula: &dyn CompiledRow, level: Level, gradient: &mut [Self], kept: &[Self]);
-    fn elementwise_infer(kernel: &dyn Kernel<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
-    fn elementwise_derivative(kernel: &dyn Kernel<Self>, input: ArrayViewD<'_, Self>, output: ArrayViewMutD<'_, Self>);
-    fn elementwise_forward(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
-    fn elementwise_backward(kept: &Kept<Self>, kind: Kind, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn elementwise_infer(kernel: &dyn Kernel<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn elementwise_infer_new(kernel: &dyn Kernel<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
+    fn elementwise_derivative_new(kernel: &dyn Kernel<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
+    fn elementwise_forward_new(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
+    fn elementwise_backward_new(kept: &Kept<Self>, kind: Kind, gradient: &ArrayRefD<Self>) -> ArrayD<Self>;
+    fn elementwise_forward(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn elementwise_backward(kept: &Kept<Self>, kind: Kind, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn along_infer(call: &Call<'_, Self>, axes: &[usize], input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn along_forward(call: &Call<'_, Self>, axes: &[usize], kept: &mut AlongKept<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn along_backward(
@@ -53,11 +56,11 @@ pub trait Engine: Sized {
     );
     /// Calls `body` with a buffer of this length, whatever stands in it, that the thread uses again and again.
     fn with_scratch(length: usize, body: impl FnOnce(&mut [Self]));
-    fn prelu_infer(layer: &PReLU<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
-    fn prelu_forward(layer: &mut PReLU<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
-    fn prelu_backward(layer: &mut PReLU<Self>, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
-    fn rrelu_forward(layer: &mut RReLU<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
-    fn alpha_dropout_forward(layer: &mut AlphaDropout<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn prelu_infer(layer: &PReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn prelu_forward(layer: &mut PReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn prelu_backward(layer: &mut PReLU<Self>, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn rrelu_forward(layer: &mut RReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn alpha_dropout_forward(layer: &mut AlphaDropout<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn gated_infer(kernel: &dyn Kernel<Self>, axis: usize, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn gated_forward(kernel: &dyn Kernel<Self>, axis: usize, kept: &mut GatedKept<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn gated_backward(kept: &GatedKept<Self>, kind: Kind, axis: usize, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
@@ -100,16 +103,25 @@ macro_rules! engine {
             fn row_backward(formula: &dyn CompiledRow, level: Level, gradient: &mut [Self], kept: &[Self]) {
                 formula.$backward(level, gradient, kept);
             }
-            fn elementwise_derivative(kernel: &dyn Kernel<Self>, input: ArrayViewD<'_, Self>, output: ArrayViewMutD<'_, Self>) {
-                elementwise::derivative(kernel, input, output);
+            fn elementwise_infer_new(kernel: &dyn Kernel<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self> {
+                elementwise::infer_new(kernel, input)
             }
-            fn elementwise_infer(kernel: &dyn Kernel<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+            fn elementwise_derivative_new(kernel: &dyn Kernel<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self> {
+                elementwise::derivative_new(kernel, input)
+            }
+            fn elementwise_forward_new(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self> {
+                elementwise::forward_new(kernel, kept, input)
+            }
+            fn elementwise_backward_new(kept: &Kept<Self>, kind: Kind, gradient: &ArrayRefD<Self>) -> ArrayD<Self> {
+                elementwise::backward_new(kept, kind, gradient)
+            }
+            fn elementwise_infer(kernel: &dyn Kernel<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 elementwise::infer(kernel, input, output);
             }
-            fn elementwise_forward(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+            fn elementwise_forward(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 elementwise::forward(kernel, kept, input, output);
             }
-            fn elementwise_backward(kept: &Kept<Self>, kind: Kind, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+            fn elementwise_backward(kept: &Kept<Self>, kind: Kind, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 elementwise::backward(kept, kind, gradient, output);
             }
             fn along_infer(call: &Call<'_, Self>, axes: &[usize], input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
@@ -145,19 +157,19 @@ macro_rules! engine {
                 body(&mut scratch[..length]);
                 SCRATCH.replace(scratch);
             }
-            fn prelu_infer(layer: &PReLU<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+            fn prelu_infer(layer: &PReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 prelu::infer(layer, input, output);
             }
-            fn prelu_forward(layer: &mut PReLU<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+            fn prelu_forward(layer: &mut PReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 prelu::forward(layer, input, output);
             }
-            fn prelu_backward(layer: &mut PReLU<Self>, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+            fn prelu_backward(layer: &mut PReLU<Self>, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 prelu::backward(layer, gradient, output);
             }
-            fn rrelu_forward(layer: &mut RReLU<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+            fn rrelu_forward(layer: &mut RReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 rrelu::forward(layer, input, output);
             }
-            fn alpha_dropout_forward(layer: &mut AlphaDropout<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+            fn alpha_dropout_forward(layer: &mut AlphaDropout<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 alpha_dropout::forward(layer, input, output);
             }
             fn gated_infer(kernel: &dyn Kernel<Self>, axis: usize, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {

@@ -13,7 +13,7 @@
 //! assert_eq!(x.leaky_relu(0.5), array![[-0.5, 0.0, 2.0]]);
 //! ```
 
-use ndarray::{Array, ArrayBase, Axis, Data, Dimension};
+use ndarray::{Array, ArrayBase, ArrayD, Axis, Data, Dimension};
 
 use crate::{
     catalog::*,
@@ -25,21 +25,16 @@ use crate::{
     maxout::Maxout,
 };
 
-/// An array of zeros, in the memory order of `x`.
-fn zeros_like<A: Element, S: Data<Elem = A>, D: Dimension>(x: &ArrayBase<S, D>) -> Array<A, D> {
-    x.map(|_| A::zero())
-}
-
 fn value<A: Element, S: Data<Elem = A>, D: Dimension>(kernel: &dyn Kernel<A>, x: &ArrayBase<S, D>) -> Array<A, D> {
-    let mut result = zeros_like(x);
-    A::elementwise_infer(kernel, Some(x.view().into_dyn()), result.view_mut().into_dyn());
-    result
+    fixed(A::elementwise_infer_new(kernel, &x.view().into_dyn()))
 }
 
 fn derivative<A: Element, S: Data<Elem = A>, D: Dimension>(kernel: &dyn Kernel<A>, x: &ArrayBase<S, D>) -> Array<A, D> {
-    let mut result = zeros_like(x);
-    A::elementwise_derivative(kernel, x.view().into_dyn(), result.view_mut().into_dyn());
-    result
+    fixed(A::elementwise_derivative_new(kernel, &x.view().into_dyn()))
+}
+
+fn fixed<A: Element, D: Dimension>(result: ArrayD<A>) -> Array<A, D> {
+    result.into_dimensionality().unwrap_or_else(|_| unreachable!("the result has as many axes as the input"))
 }
 
 /// The functions along an axis: one table for the functions and the methods.

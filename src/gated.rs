@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ndarray::{ArrayViewD, ArrayViewMutD, Axis};
+use ndarray::{ArrayRef, ArrayRefD, ArrayViewD, ArrayViewMutD, Axis};
 
 use crate::{
     body::{Body, Record, Resized, divided, layer_methods},
@@ -193,14 +193,14 @@ impl<F: Kernel<A>, A: Element> Body<A> for Gated<F, A> {
     fn resized(&self, input: &[usize]) -> Result<Resized> {
         divided(self.name, self.axis, input, 2)
     }
-    fn run_infer(&self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
-        A::gated_infer(&self.formula, self.axis(output.ndim()), input, output);
+    fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+        A::gated_infer(&self.formula, self.axis(output.ndim()), input.map(ArrayRef::view), output.view_mut());
     }
-    fn run_forward(&mut self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
-        A::gated_forward(&self.formula, self.axis(output.ndim()), &mut self.kept, input, output);
+    fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+        A::gated_forward(&self.formula, self.axis(output.ndim()), &mut self.kept, input.map(ArrayRef::view), output.view_mut());
     }
-    fn run_backward(&mut self, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
-        A::gated_backward(&self.kept, self.formula.kind(), self.axis(output.ndim()), gradient, output);
+    fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+        A::gated_backward(&self.kept, self.formula.kind(), self.axis(output.ndim()), gradient.map(ArrayRef::view), output.view_mut());
     }
 }
 
@@ -211,13 +211,13 @@ fn halves<A>(input: ArrayViewD<'_, A>, axis: usize) -> (ArrayViewD<'_, A>, Array
 
 // Without an input, which is work in place, the arrays are empty: only then have input and output the same shape.
 
-pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, axis: usize, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, axis: usize, input: Option<ArrayViewD<'_, A>>, mut output: ArrayViewMutD<'_, A>) {
     let Some(input) = input else { return };
     let level = kernel::level();
     let order = Order::of(&input);
     let (a, b) = halves(input, axis);
     let a = Reader::new(&order, a);
-    pass(&order, kernel.cost(), Some(b), output, a.source(), &|b, y, mut a| {
+    pass(&order, kernel.cost(), Some(&b), &mut output, a.source(), &|b, y, mut a| {
         let mut buffer = [A::zero(); BLOCK];
         for (b, y) in b.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
             let (now, later) = a.split(y.len());
@@ -233,11 +233,11 @@ pub(crate) fn forward<A: Element>(
     axis: usize,
     kept: &mut GatedKept<A>,
     input: Option<ArrayViewD<'_, A>>,
-    output: ArrayViewMutD<'_, A>,
+    mut output: ArrayViewMutD<'_, A>,
 ) {
     let level = kernel::level();
     let GatedKept { record, gate, slope, bits } = kept;
-    record.start_either(input.as_ref(), &output, output.shape());
+    record.start_either(input.as_deref(), &output, output.shape());
     gate.resize(output.len(), A::zero());
     slope.resize(output.len(), A::zero());
     let bits = match kernel.kind() {
@@ -251,7 +251,7 @@ pub(crate) fn forward<A: Element>(
         let (a, b) = halves(input, axis);
         let a = Reader::new(&record.order, a);
         let keep = (a.source(), (&mut gate[..], (&mut slope[..], bits)));
-        pass(&record.order, kernel.cost(), Some(b), output, keep, &|b, y, mut keep| {
+        pass(&record.order, kernel.cost(), Some(&b), &mut output, keep, &|b, y, mut keep| {
             let mut buffer = [A::zero(); BLOCK];
             for (b, y) in b.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
                 let (now, later) = keep.split(y.len());
@@ -284,15 +284,15 @@ pub(crate) fn backward<A: Element>(kept: &GatedKept<A>, kind: Kind, axis: usize,
     let level = kernel::level();
     let GatedKept { record, gate, slope, bits } = kept;
     let half = output.len_of(Axis(axis)) / 2;
-    let (a, b) = output.split_at(Axis(axis), half);
-    pass(&record.order, Cost::Memory, Some(gradient.view()), a, &gate[..], &|g, y, gate| kernel::multiply(level, g, gate, y));
+    let (mut a, mut b) = output.split_at(Axis(axis), half);
+    pass(&record.order, Cost::Memory, Some(&gradient), &mut a, &gate[..], &|g, y, gate| kernel::multiply(level, g, gate, y));
     let (read, lower, upper) = match kind {
         Kind::TwoSlope { lower, upper } if lower != upper => (Read::<A>::Bits(bits), lower, upper),
         _ => (Read::Constant(1.0), 1.0, 1.0),
     };
     // What is dead stays so, whatever the gradient: the slope in full is in the product already.
     let alive = |slope| if slope == 0.0 { 0.0 } else { 1.0 };
-    pass(&record.order, Cost::Memory, Some(gradient), b, (&slope[..], read), &|g, y, (slope, read)| {
+    pass(&record.order, Cost::Memory, Some(&gradient), &mut b, (&slope[..], read), &|g, y, (slope, read)| {
         kernel::multiply(level, g, slope, y);
         if let Read::Bits(bits) = read {
             kernel::choose(level, None, bits, y, alive(lower), alive(upper));

@@ -4,7 +4,7 @@
 use std::{fmt, marker::PhantomData};
 
 use fearless_simd::{Level, Simd};
-use ndarray::{ArrayViewD, ArrayViewMutD, Axis, Slice};
+use ndarray::{ArrayRef, ArrayRefD, ArrayViewD, ArrayViewMutD, Axis, Slice};
 
 use crate::{
     body::{Body, Record, Resized, divided, layer_methods},
@@ -133,14 +133,14 @@ impl<A: Element> Body<A> for Maxout<A> {
     fn resized(&self, input: &[usize]) -> Result<Resized> {
         divided("maxout", self.axis, input, self.pieces)
     }
-    fn run_infer(&self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
-        A::maxout_infer(self, input, output);
+    fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+        A::maxout_infer(self, input.map(ArrayRef::view), output.view_mut());
     }
-    fn run_forward(&mut self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
-        A::maxout_forward(self, input, output);
+    fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+        A::maxout_forward(self, input.map(ArrayRef::view), output.view_mut());
     }
-    fn run_backward(&mut self, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
-        A::maxout_backward(self, gradient, output);
+    fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+        A::maxout_backward(self, gradient.map(ArrayRef::view), output.view_mut());
     }
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn infer<A: Element>(layer: &Maxout<A>, input: Option<ArrayViewD<'_, 
 }
 
 pub(crate) fn forward<A: Element>(layer: &mut Maxout<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
-    layer.record.start_either(input.as_ref(), &output, output.shape());
+    layer.record.start_either(input.as_deref(), &output, output.shape());
     let mut winners = std::mem::take(&mut layer.winners);
     winners.resize(output.len(), 0);
     match input {
@@ -164,12 +164,12 @@ pub(crate) fn forward<A: Element>(layer: &mut Maxout<A>, input: Option<ArrayView
     layer.record.finish();
 }
 
-fn run<A: Element>(layer: &Maxout<A>, order: &Order, input: &ArrayViewD<'_, A>, output: ArrayViewMutD<'_, A>, winners: Option<&mut [u32]>) {
+fn run<A: Element>(layer: &Maxout<A>, order: &Order, input: &ArrayViewD<'_, A>, mut output: ArrayViewMutD<'_, A>, winners: Option<&mut [u32]>) {
     /// So many results stay near the CPU while all pieces are read.
     const RESULTS: usize = 8 * BLOCK;
     let level = kernel::level();
     let axis = Axis(layer.axis(output.ndim()));
-    pass(order, Cost::Memory, None, output, Positioned(0, winners), &|_, y, mut keep| {
+    pass(order, Cost::Memory, None, &mut output, Positioned(0, winners), &|_, y, mut keep| {
         let mut buffer = [A::zero(); BLOCK];
         for y in y.chunks_mut(RESULTS) {
             let (Positioned(start, mut winners), later) = keep.split(y.len());
@@ -225,8 +225,8 @@ pub(crate) fn backward<A: Element>(layer: &Maxout<A>, gradient: Option<ArrayView
     let level = kernel::level();
     let axis = Axis(layer.axis(output.ndim()));
     for piece in 0..layer.pieces {
-        let part = output.slice_axis_mut(axis, layer.every(piece));
-        pass(&layer.record.order, Cost::Memory, Some(gradient.view()), part, &layer.winners[..], &|g, y, winners| {
+        let mut part = output.slice_axis_mut(axis, layer.every(piece));
+        pass(&layer.record.order, Cost::Memory, Some(&gradient), &mut part, &layer.winners[..], &|g, y, winners| {
             at_level!(level, simd => hand_out(simd, g.unwrap_or_default(), y, winners, piece as u32));
         });
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use fearless_simd::{Simd, SimdBase as _};
-use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Dimension, IxDyn};
+use ndarray::{ArrayD, ArrayRefD, Axis, Dimension, IxDyn};
 
 use crate::{
     body::{Body, Record, Resized, layer_methods},
@@ -206,17 +206,17 @@ impl<A: Element> Body<A> for PReLU<A> {
     fn resized(&self, input: &[usize]) -> Result<Resized> {
         self.steps(input).map(|_| None)
     }
-    fn run_infer(&self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::prelu_infer(self, input, output);
     }
-    fn run_forward(&mut self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::prelu_forward(self, input, output);
     }
     fn check_backward(&self) -> Result<()> {
         // α may have been given another shape since.
         self.steps(self.kept.record.input_shape()).map(|_| ())
     }
-    fn run_backward(&mut self, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::prelu_backward(self, gradient, output);
     }
 }
@@ -229,21 +229,21 @@ fn in_a_row<A: Element>(alpha: &ArrayD<A>) -> Cow<'_, [A]> {
     }
 }
 
-pub(crate) fn infer<A: Element>(layer: &PReLU<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
-    let order = Order::of_either(input.as_ref(), &output);
+pub(crate) fn infer<A: Element>(layer: &PReLU<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+    let order = Order::of_either(input, output);
     run(layer, &order, input, output, None);
 }
 
-pub(crate) fn forward<A: Element>(layer: &mut PReLU<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+pub(crate) fn forward<A: Element>(layer: &mut PReLU<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let mut kept = std::mem::take(&mut layer.kept);
-    kept.record.start_either(input.as_ref(), &output, output.shape());
+    kept.record.start_either(input, output, output.shape());
     kept.input.resize(output.len(), A::zero());
     run(layer, &kept.record.order, input, output, Some(&mut kept.input));
     kept.record.finish();
     layer.kept = kept;
 }
 
-fn run<A: Element>(layer: &PReLU<A>, order: &Order, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>, keep: Option<&mut [A]>) {
+fn run<A: Element>(layer: &PReLU<A>, order: &Order, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>, keep: Option<&mut [A]>) {
     let level = kernel::level();
     let runs = layer.runs(output.shape(), order);
     let alpha = &in_a_row(&layer.alpha.value)[..];
@@ -310,7 +310,7 @@ fn part_length(slopes: usize) -> usize {
 /// Up to so many slopes, a part is summed on the stack.
 const LOCAL: usize = 1024;
 
-pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let level = kernel::level();
     let kept = &mut layer.kept;
     let (slopes, total) = (layer.alpha.value.len(), output.len());

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use fearless_simd::Simd;
-use ndarray::{ArrayViewD, ArrayViewMutD};
+use ndarray::ArrayRefD;
 
 use crate::{
     body::{Body, Record, layer_methods},
@@ -107,18 +107,18 @@ impl<A: Element> Body<A> for RReLU<A> {
     fn record(&self) -> &Record {
         &self.kept.record
     }
-    fn run_infer(&self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::elementwise_infer(&formula::LeakyReLU::new(self.lower.midpoint(self.upper)), input, output);
     }
-    fn run_forward(&mut self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::rrelu_forward(self, input, output);
     }
-    fn run_backward(&mut self, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::elementwise_backward(&self.kept, Kind::Smooth, gradient, output);
     }
 }
 
-pub(crate) fn forward<A: Element>(layer: &mut RReLU<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+pub(crate) fn forward<A: Element>(layer: &mut RReLU<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let (lower, upper) = (A::rounded(layer.lower), A::rounded(layer.upper));
     layer.counter.forward(Kind::Smooth, &mut layer.kept, input, output, |level, words, values, keep| {
         if let Keep::Derivative(slopes) = keep {

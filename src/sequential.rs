@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD};
+use ndarray::{ArrayD, ArrayRefD, ArrayViewD, ArrayViewMutD};
 
 use crate::{
     element::Element,
@@ -118,12 +118,12 @@ impl<A: Element> Sequential<A> {
 
     fn run_forward(&mut self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) -> Result<()> {
         with(&self.workspace, |Workspace { shapes, buffers }| {
-            ask(&self.layers, shapes, source(&input, &output).shape())?;
+            ask(&self.layers, shapes, either(&input, &output).shape())?;
             check_destination(shapes, input.is_none(), output.shape())?;
             // From here on the layers remember this input, and not the one before.
             self.valid = false;
             self.shapes.clone_from(shapes);
-            self.order = Order::of(&source(&input, &output));
+            self.order = Order::of(either(&input, &output));
             relay(self.layers.iter_mut().zip(shapes.iter().skip(1)), &self.order, buffers, input, output, |layer, input, output| match input {
                 Some(input) => layer.forward_into(input, output),
                 None => layer.forward_inplace(output),
@@ -135,9 +135,9 @@ impl<A: Element> Sequential<A> {
 
     fn run_infer(&self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) -> Result<()> {
         with(&self.workspace, |Workspace { shapes, buffers }| {
-            ask(&self.layers, shapes, source(&input, &output).shape())?;
+            ask(&self.layers, shapes, either(&input, &output).shape())?;
             check_destination(shapes, input.is_none(), output.shape())?;
-            let order = Order::of_either(input.as_ref(), &output);
+            let order = Order::of(either(&input, &output));
             relay(self.layers.iter().zip(shapes.iter().skip(1)), &order, buffers, input, output, |layer, input, output| match input {
                 Some(input) => layer.infer_into(input, output),
                 None => layer.infer_inplace(output),
@@ -147,7 +147,7 @@ impl<A: Element> Sequential<A> {
 
     fn run_backward(&mut self, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) -> Result<()> {
         let (first, last) = self.ends()?;
-        ActivationError::check_shape(NAME, "gradient", last, source(&gradient, &output).shape())?;
+        ActivationError::check_shape(NAME, "gradient", last, either(&gradient, &output).shape())?;
         match gradient {
             Some(_) => ActivationError::check_shape(NAME, "destination", first, output.shape())?,
             None => check_inplace(first, last)?,
@@ -205,8 +205,9 @@ fn ask<A: Element>(layers: &[Box<dyn Layer<A>>], shapes: &mut Vec<Vec<usize>>, i
 }
 
 /// What a pass reads: the input, or the values that it works on in place.
-fn source<'a, A>(input: &'a Option<ArrayViewD<'_, A>>, output: &'a ArrayViewMutD<'_, A>) -> ArrayViewD<'a, A> {
-    input.as_ref().map_or_else(|| output.view(), |input| input.view())
+/// What a pass reads: the input, or the values that it works on in place.
+fn either<'a, A>(input: &'a Option<ArrayViewD<'_, A>>, output: &'a ArrayViewMutD<'_, A>) -> &'a ArrayRefD<A> {
+    input.as_deref().unwrap_or(output)
 }
 
 fn check_inplace(input: &[usize], output: &[usize]) -> Result<()> {
@@ -249,7 +250,7 @@ fn relay<'a, A: Element, L>(
             _ => {
                 let source = match shape {
                     Some(shape) => order.over(shape, here)?,
-                    None => source(&input, &output),
+                    None => either(&input, &output).view(),
                 };
                 let length = checked_len::<A>(next)?;
                 if there.len() < length {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Held, LAYOUTS, Layout, assert_same, input, layer, specs};
+use common::{Held, LAYOUTS, Layout, assert_every_layout, assert_same, input, layer, specs};
 use ndarray::{ArrayD, Axis, IxDyn};
 use ndarray_activations::{Element, Layer, testing};
 
@@ -92,6 +92,21 @@ fn every_layout_f32() {
 #[test]
 fn every_layout_f64() {
     every_layout::<f64>();
+}
+
+/// Views larger than the buffers that they pass through, with rows that are cut anywhere, on one thread and several.
+#[test]
+fn large_views() {
+    for shape in [[3, 37, 151], [1, 1000, 70], [1, 70, 1000], [40, 5, 300]] {
+        for spec in ["leaky_relu(0.2)", "softsign", "sigmoid"] {
+            let x: ArrayD<f32> = input(&shape, false, 11);
+            let (expected, g) = (run(spec, &x, 12), input(&shape, false, 12));
+            for threads in [1, 3] {
+                let mut layer: Box<dyn Layer<f32>> = layer(spec);
+                common::on_threads(threads, || assert_every_layout(&mut *layer, [&x, &g], [&expected.infer, &expected.backward]));
+            }
+        }
+    }
 }
 
 /// Elementwise layers: the result for an element does not depend on where it stands, so every length agrees with a long array, at every instruction set.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, IxDyn, Zip};
+use ndarray::{ArrayD, ArrayRef, ArrayRefD, ArrayViewD, ArrayViewMutD, Axis, IxDyn, Zip};
 
 use crate::{
     axis::{Keeps, RowKernel},
@@ -147,18 +147,18 @@ impl<F: RowKernel<A> + Clone + Default, A: Element> Body<A> for Along<F, A> {
     fn resized(&self, input: &[usize]) -> Result<Resized> {
         self.check(input).map(|()| None)
     }
-    fn run_infer(&self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };
-        self.axes(output.ndim(), |axes| A::along_infer(&call, axes, input, output));
+        self.axes(output.ndim(), |axes| A::along_infer(&call, axes, input.map(ArrayRef::view), output.view_mut()));
     }
-    fn run_forward(&mut self, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         let mut kept = std::mem::take(&mut self.kept);
         let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };
-        self.axes(output.ndim(), |axes| A::along_forward(&call, axes, &mut kept, input, output));
+        self.axes(output.ndim(), |axes| A::along_forward(&call, axes, &mut kept, input.map(ArrayRef::view), output.view_mut()));
         self.kept = kept;
     }
-    fn run_backward(&mut self, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
-        self.axes(output.ndim(), |axes| A::along_backward(&self.formula, axes, &self.kept, gradient, output));
+    fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+        self.axes(output.ndim(), |axes| A::along_backward(&self.formula, axes, &self.kept, gradient.map(ArrayRef::view), output.view_mut()));
     }
 }
 
@@ -188,7 +188,7 @@ impl<A: Element> Call<'_, A> {
 
 pub(crate) fn infer<A: Element>(call: &Call<'_, A>, axes: &[usize], input: Option<ArrayViewD<'_, A>>, mut output: ArrayViewMutD<'_, A>) {
     let level = kernel::level();
-    let order = Order::of_either(input.as_ref(), &output);
+    let order = Order::of_either(input.as_deref(), &output);
     call.prepare(input, &mut output);
     rows(&order, axes, output, Beside::Nothing, &|row, _| call.kernel.forward(level, row, &mut [], call.zeros));
 }
@@ -202,7 +202,7 @@ pub(crate) fn forward<A: Element>(
 ) {
     let level = kernel::level();
     let AlongKept { record, values } = kept;
-    record.start_either(input.as_ref(), &output, output.shape());
+    record.start_either(input.as_deref(), &output, output.shape());
     call.prepare(input, &mut output);
     match call.kernel.keeps() {
         Keeps::Nothing => rows(&record.order, axes, output, Beside::Nothing, &|row, _| call.kernel.forward(level, row, &mut [], call.zeros)),

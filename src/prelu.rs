@@ -401,11 +401,11 @@ impl<A: Element> Piece<'_, A> {
     }
 }
 
-/// grad · x below 0, and nothing elsewhere, whatever the gradient.
+/// grad and x below 0, and nothing elsewhere, whatever the gradient: the factors of what goes into the gradient of α.
 #[inline(always)]
-fn term<S: Simd, A: Element>(gradient: Lanes<S, A>, input: Lanes<S, A>) -> A::Work<S> {
+fn factors<S: Simd, A: Element>(gradient: Lanes<S, A>, input: Lanes<S, A>) -> (A::Work<S>, A::Work<S>) {
     let (below, zero) = (input.lt(0.0), input.splat(0.0));
-    A::Work::<S>::widen(Lanes::select(below, gradient, zero)) * A::Work::<S>::widen(Lanes::select(below, input, zero))
+    (A::Work::<S>::widen(Lanes::select(below, gradient, zero)), A::Work::<S>::widen(Lanes::select(below, input, zero)))
 }
 
 /// A run with one slope; returns its part of the gradient of α.
@@ -418,14 +418,16 @@ fn constant<S: Simd, A: Element>(simd: S, gradient: &[A], input: &[A], slope: A,
     for ((g, x), y) in (&mut gradients).zip(&mut inputs).zip(&mut outputs) {
         for (vector, ((g, x), y)) in g.chunks_exact(n).zip(x.chunks_exact(n)).zip(y.chunks_exact_mut(n)).enumerate() {
             let (g, x) = (load(simd, g), load(simd, x));
-            sums.add(vector, term(g, x));
+            let (g_below, x_below) = factors(g, x);
+            sums.add_product(vector, g_below, x_below);
             sloped(g, x, slope).0.store_slice(y);
         }
     }
     let rest = gradients.remainder().chunks(n).zip(inputs.remainder().chunks(n)).zip(outputs.into_remainder().chunks_mut(n));
     for (vector, ((g, x), y)) in rest.enumerate() {
         let (g, x) = (load_part(simd, g), load_part(simd, x));
-        sums.add(vector, term(g, x));
+        let (g_below, x_below) = factors(g, x);
+        sums.add_product(vector, g_below, x_below);
         store_part(sloped(g, x, slope), y);
     }
     let (hi, lo) = sums.total(n);
@@ -441,7 +443,8 @@ fn each<S: Simd, A: Element>(simd: S, gradient: &[A], input: &[A], alpha: &[A], 
     let (mut alphas, mut totals) = (alpha.chunks_exact(n), sums.chunks_exact_mut(n));
     for ((((g, x), y), a), totals) in (&mut gradients).zip(&mut inputs).zip(&mut outputs).zip(&mut alphas).zip(&mut totals) {
         let (g, x) = (load(simd, g), load(simd, x));
-        term(g, x).words(&mut terms[..n]);
+        let (g_below, x_below) = factors(g, x);
+        (g_below * x_below).words(&mut terms[..n]);
         totals.iter_mut().zip(&terms).for_each(|(total, term)| *total += term);
         sloped(g, x, load(simd, a)).0.store_slice(y);
     }

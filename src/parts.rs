@@ -190,14 +190,18 @@ pub(crate) fn sum<A: Element, T: Real>(
     let mut last = [zero; VECTORS];
     if short < groups {
         let (mut padded, mut kept_padded) = ([padding; PARTS], [A::zero(); PARTS]);
-        let kept = &kept[kept.len().min(full * PARTS)..];
-        padded[..rest.len()].copy_from_slice(rest);
-        kept_padded[..kept.len()].copy_from_slice(kept);
+        if rows == Rows::One {
+            let kept = &kept[kept.len().min(full * PARTS)..];
+            padded[..rest.len()].copy_from_slice(rest);
+            kept_padded[..kept.len()].copy_from_slice(kept);
+        }
         for vector in 0..PARTS / n {
             let range = vector * n..(vector + 1) * n;
             last[vector] = term(vector, &mut padded[range.clone()], &kept_padded[range]);
         }
-        rest.copy_from_slice(&padded[..rest.len()]);
+        if rows == Rows::One {
+            rest.copy_from_slice(&padded[..rest.len()]);
+        }
     }
     let sums: &mut [f64] = match rows {
         Rows::One => &mut [0.0; 2 * PARTS],
@@ -222,10 +226,8 @@ pub(crate) fn sum<A: Element, T: Real>(
         sums.words(n, hi, lo);
     }
     join(hi, lo, groups);
-    let (mut totals, mut low) = ([0.0; PARTS], [0.0; PARTS]);
-    totals[..groups].copy_from_slice(&hi[..groups]);
-    low[..groups].copy_from_slice(&lo[..groups]);
-    Totals { hi: rows.spread(totals), lo: rows.spread(low) }
+    let first = |sums: &[f64]| *sums.first_chunk().unwrap_or(&[sums[0]; PARTS]);
+    Totals { hi: rows.spread(first(hi)), lo: rows.spread(first(lo)) }
 }
 
 /// a + b in two words.

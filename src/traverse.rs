@@ -559,7 +559,9 @@ type RowBody<'a, A> = &'a (dyn Fn(Rows, &mut [A], &mut [A], &[A]) + Sync);
 /// From how many elements on the rows of an array are spread over threads.
 const ROWS_WORTH_THREADS: usize = 1 << 16;
 /// From how many elements on a row fills the vectors by itself.
-const LONG: usize = 64;
+const LONG: usize = 48;
+/// How many bytes of each array are brought together at a time, unless sixteen rows are more.
+const CACHED: usize = 1 << 18;
 /// Up to how many elements rows stand side by side: `f32` counts so far.
 const LONGEST: usize = 1 << 24;
 
@@ -753,31 +755,27 @@ impl<A: Element> RowArrays<'_, A, Ix2> {
         let side_by_side = side_by_side && length <= LONGEST && (length < LONG || !slices);
         // Rows at distances that are powers of two would fall on the same lines of the cache.
         let spaced = length.next_multiple_of(PARTS) + PARTS;
-        let most = if side_by_side {
-            PARTS
-        } else if slices {
-            0
-        } else {
-            count.min(PARTS)
-        };
-        A::with_scratch(2 * most * spaced, |scratch| {
+        let group = PARTS * spaced;
+        let groups = (CACHED / (size_of::<A>() * group)).clamp(1, count.div_ceil(PARTS));
+        let buffer = if slices && !side_by_side { 0 } else { groups * group };
+        A::with_scratch(2 * buffer, |scratch| {
             let mut rest = self;
             while count > 0 {
-                let here = count.min(PARTS);
+                let here = if count < PARTS { count } else { PARTS * groups.min(count / PARTS) };
                 let (mut part, behind) = rest.split(Axis(0), here);
                 if side_by_side && here > PARTS / 2 {
-                    part.gathered(scratch, Places { rows: Rows::Sixteen, row: 1, element: PARTS }, body);
+                    part.gathered(scratch, Places { rows: Rows::Sixteen, group, row: 1, element: PARTS }, body);
                 } else if slices {
                     (0..here).for_each(|index| part.at(index).run(body));
                 } else {
-                    part.gathered(scratch, Places { rows: Rows::One, row: spaced, element: 1 }, body);
+                    part.gathered(scratch, Places { rows: Rows::One, group, row: spaced, element: 1 }, body);
                 }
                 (rest, count) = (behind, count - here);
             }
         });
     }
 
-    /// Up to sixteen rows, brought together in a buffer.
+    /// Rows brought together in a buffer.
     fn gathered(mut self, scratch: &mut [A], places: Places, body: RowBody<'_, A>) {
         let (count, length) = self.output.dim();
         let (main, beside) = scratch.split_at_mut(scratch.len() / 2);
@@ -785,9 +783,9 @@ impl<A: Element> RowArrays<'_, A, Ix2> {
         if let Some(kept) = self.kept {
             places.gather(kept, beside);
         }
-        let size = length * places.rows.count();
-        for start in (0..count).step_by(places.rows.count()) {
-            let range = start * places.row..start * places.row + size;
+        for row in (0..count).step_by(places.rows.count()) {
+            let start = places.of(row);
+            let range = start..start + length * places.rows.count();
             let (keep, kept) = sides(&mut beside[range.clone()], self.keep.is_some());
             body(places.rows, &mut main[range], keep, kept);
         }
@@ -802,45 +800,80 @@ impl<A: Element> RowArrays<'_, A, Ix2> {
 #[derive(Clone, Copy)]
 struct Places {
     rows: Rows,
-    /// From one row to the next.
+    /// From sixteen rows to the next sixteen.
+    group: usize,
+    /// From one row of sixteen to the next.
     row: usize,
     /// From one element of a row to the next.
     element: usize,
 }
 
 impl Places {
-    /// Copies rows into the buffer. Neighbours that lie side by side in memory too go line by line, others in tiles, so that each line of memory is met once.
+    /// The place of a row.
+    fn of(self, row: usize) -> usize {
+        row / PARTS * self.group + row % PARTS * self.row
+    }
+
+    /// Copies rows into the buffer: line by line where neighbours lie side by side in memory too, else in tiles, so that each line of memory is met once.
     fn gather<A: Element>(self, from: ArrayView2<'_, A>, buffer: &mut [A]) {
+        let length = from.ncols();
         if self.row == 1 && from.strides()[0] == 1 {
-            for (from, to) in from.columns().into_iter().zip(buffer.chunks_exact_mut(self.element)) {
-                if let Some(from) = from.to_slice() {
+            for (element, line) in from.columns().into_iter().enumerate() {
+                for (from, to) in line.to_slice().unwrap_or_default().chunks(PARTS).zip(buffer[element * self.element..].chunks_mut(self.group)) {
                     copy_line(from, &mut to[..from.len()]);
                 }
             }
-            return;
-        }
-        for (tile, from) in from.axis_chunks_iter(Axis(1), PARTS).enumerate() {
-            let buffer = &mut buffer[tile * PARTS * self.element..];
-            for (row, from) in from.rows().into_iter().enumerate() {
-                buffer[row * self.row..].iter_mut().step_by(self.element).zip(from).for_each(|(to, from)| *to = *from);
+        } else if let Some(slice) = from.to_slice().filter(|_| self.row == 1) {
+            for (from, to) in slice.chunks(PARTS * length).zip(buffer.chunks_mut(self.group)) {
+                transpose(from, length, to, self.element);
+            }
+        } else {
+            for (tile, from) in from.axis_chunks_iter(Axis(1), PARTS).enumerate() {
+                for (row, from) in from.rows().into_iter().enumerate() {
+                    let to = buffer[self.of(row) + tile * PARTS * self.element..].iter_mut().step_by(self.element);
+                    to.zip(from).for_each(|(to, from)| *to = *from);
+                }
             }
         }
     }
 
     /// The way back.
     fn scatter<A: Element>(self, buffer: &[A], to: &mut ArrayViewMut2<'_, A>) {
+        let length = to.ncols();
         if self.row == 1 && to.strides()[0] == 1 {
-            for (to, from) in to.columns_mut().into_iter().zip(buffer.chunks_exact(self.element)) {
-                if let Some(to) = to.into_slice() {
+            for (element, line) in to.columns_mut().into_iter().enumerate() {
+                for (to, from) in line.into_slice().unwrap_or_default().chunks_mut(PARTS).zip(buffer[element * self.element..].chunks(self.group)) {
                     copy_line(&from[..to.len()], to);
                 }
             }
-            return;
+        } else if let Some(slice) = to.as_slice_mut().filter(|_| self.row == 1) {
+            for (to, from) in slice.chunks_mut(PARTS * length).zip(buffer.chunks(self.group)) {
+                transpose(&from[..length * PARTS], PARTS, to, length);
+            }
+        } else {
+            for (tile, mut to) in to.axis_chunks_iter_mut(Axis(1), PARTS).enumerate() {
+                for (row, to) in to.rows_mut().into_iter().enumerate() {
+                    let from = buffer[self.of(row) + tile * PARTS * self.element..].iter().step_by(self.element);
+                    to.into_iter().zip(from).for_each(|(to, from)| *to = *from);
+                }
+            }
         }
-        for (tile, mut to) in to.axis_chunks_iter_mut(Axis(1), PARTS).enumerate() {
-            let buffer = &buffer[tile * PARTS * self.element..];
-            for (row, to) in to.rows_mut().into_iter().enumerate() {
-                to.into_iter().zip(buffer[row * self.row..].iter().step_by(self.element)).for_each(|(to, from)| *to = *from);
+    }
+}
+
+/// Makes columns of rows, four rows at a time. The rows lie one behind the other, the columns at a distance; there may be places for fewer of them.
+fn transpose<A: Copy>(rows: &[A], length: usize, columns: &mut [A], distance: usize) {
+    for (block, rows) in rows.chunks(4 * length).enumerate() {
+        let here = 4 * block..4 * block + rows.len() / length;
+        if here.len() == 4 {
+            let (front, back) = rows.split_at(2 * length);
+            let ((a, b), (c, d)) = (front.split_at(length), back.split_at(length));
+            for (column, ((&a, &b), (&c, &d))) in columns.chunks_mut(distance).zip(a.iter().zip(b).zip(c.iter().zip(d))) {
+                column[here.clone()].copy_from_slice(&[a, b, c, d]);
+            }
+        } else {
+            for (row, numbers) in here.zip(rows.chunks(length)) {
+                columns.chunks_mut(distance).zip(numbers).for_each(|(column, &x)| column[row] = x);
             }
         }
     }

@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 use ndarray::{ArrayD, Axis, Slice};
-use ndarray_activations::{Element, Entry, Layer, catalog};
+use ndarray_activations::{Element, Entry, Family, Layer, by_name, catalog};
 use ndarray_rand::{RandomExt, rand::SeedableRng, rand_distr::Normal};
 use rand::rngs::StdRng;
 
@@ -44,17 +44,30 @@ enum Layout {
 }
 
 impl Layout {
-    fn array<A: Element>(self, shape: [usize; 2], mut make: impl FnMut([usize; 2]) -> ArrayD<A>) -> ArrayD<A> {
+    fn array<A: Element>(self, mut shape: Vec<usize>, mut make: impl FnMut(Vec<usize>) -> ArrayD<A>) -> ArrayD<A> {
         match self {
             Self::Contiguous => make(shape),
             Self::Strided => {
-                let mut longer = make([shape[0], 2 * shape[1]]);
-                longer.slice_axis_inplace(Axis(1), Slice::new(0, None, 2));
+                let last = shape.len() - 1;
+                shape[last] *= 2;
+                let mut longer = make(shape);
+                longer.slice_axis_inplace(Axis(last), Slice::new(0, None, 2));
                 longer
             }
-            Self::Transposed => make([shape[1], shape[0]]).reversed_axes(),
+            Self::Transposed => {
+                shape.reverse();
+                make(shape).reversed_axes()
+            }
         }
     }
+}
+
+/// The place of an axis.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Position {
+    First,
+    Middle,
+    Last,
 }
 
 /// Prints how many thousand million elements a second each layer takes, on inputs from N(0, 1).
@@ -63,12 +76,15 @@ struct Options {
     /// These layers alone, by their names in the catalogue; `copy` is the plain copy.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Numbers of elements, in rows of the last axis.
+    /// Numbers of elements.
     #[arg(long, value_delimiter = ',', default_value = "4096,65536,1048576")]
     sizes: Vec<usize>,
-    /// The length of the last axis.
+    /// The length of the rows.
     #[arg(long, default_value_t = 1024)]
     row: usize,
+    /// Where the rows lie. A middle axis has up to 64 rows side by side. Layers to which an axis means nothing are left out, other than along the last.
+    #[arg(long, value_enum, default_value = "last")]
+    axis: Position,
     /// Ways of use.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "infer,infer_into,forward_into,backward_into,train,train_into")]
     modes: Vec<Mode>,
@@ -87,6 +103,9 @@ struct Options {
     /// Clock cycles an element instead: less noisy where the clock changes. A chain of dependent operations, four cycles a pair, is the clock.
     #[arg(long, conflicts_with = "csv")]
     cycles: bool,
+    /// The shortest call instead of the median one: for a machine that does other things too.
+    #[arg(long)]
+    shortest: bool,
     /// Comma-separated values instead of a table.
     #[arg(long)]
     csv: bool,
@@ -95,6 +114,27 @@ struct Options {
 impl Options {
     fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+
+    /// The shape of an array of about this many elements.
+    fn shape(&self, size: usize) -> Vec<usize> {
+        let row = self.row.min(size);
+        let inner = (size / row).min(64);
+        match self.axis {
+            Position::First => vec![row, size / row],
+            Position::Middle => vec![size / row / inner, row, inner],
+            Position::Last => vec![size / row, row],
+        }
+    }
+
+    /// The layer, where it can be used along this axis.
+    fn layer<A: Element>(&self, entry: &Entry) -> Option<Box<dyn Layer<A>>> {
+        match self.axis {
+            Position::Last => Some(entry.layer()),
+            _ if entry.family() != Family::Axis => None,
+            Position::First => by_name(&format!("{}(0)", entry.name())).ok(),
+            Position::Middle => by_name(&format!("{}(1)", entry.name())).ok(),
+        }
     }
 }
 
@@ -119,10 +159,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn table<A: Element>(options: &Options, element: &str) -> Result<(), Box<dyn Error>> {
     for &size in &options.sizes {
-        let row = options.row.min(size);
         let normal = Normal::new(0.0, 1.0)?;
         let mut rng = StdRng::seed_from_u64(1);
-        let x = options.layout.array([size / row, row], |shape| ArrayD::random_using(shape.to_vec(), normal, &mut rng).mapv(A::rounded));
+        let x = options.layout.array(options.shape(size), |shape| ArrayD::random_using(shape, normal, &mut rng).mapv(A::rounded));
+        let size = x.len();
         let line = |name: &str, times: &[Option<f64>]| {
             if options.csv {
                 for (mode, time) in options.modes.iter().zip(times) {
@@ -141,7 +181,7 @@ fn table<A: Element>(options: &Options, element: &str) -> Result<(), Box<dyn Err
         };
         if options.wants("copy") {
             let mut y = ArrayD::zeros(x.raw_dim());
-            let time = median(options, || y.assign(black_box(&x)));
+            let time = typical(options, || y.assign(black_box(&x)));
             line("copy", &vec![Some(time); options.modes.len()]);
         }
         for entry in catalog().filter(|entry| options.wants(entry.name())) {
@@ -154,7 +194,7 @@ fn table<A: Element>(options: &Options, element: &str) -> Result<(), Box<dyn Err
 
 /// The seconds of one call, where the layer can be used so.
 fn measure<A: Element>(options: &Options, entry: &Entry, x: &ArrayD<A>, mode: Mode) -> Result<Option<f64>, Box<dyn Error>> {
-    let mut layer: Box<dyn Layer<A>> = entry.layer();
+    let Some(mut layer) = options.layer::<A>(entry) else { return Ok(None) };
     let Ok(shape) = layer.output_shape(x.shape()) else { return Ok(None) };
     let g = ArrayD::from_elem(shape.clone(), A::rounded(0.5));
     let (mut y, mut dx) = (g.clone(), x.clone());
@@ -162,27 +202,27 @@ fn measure<A: Element>(options: &Options, entry: &Entry, x: &ArrayD<A>, mode: Mo
     let mut failed = None;
     let mut note = |result: ndarray_activations::Result<()>| failed = result.err().or(failed.take());
     let time = match mode {
-        Mode::Infer => median(options, || note(layer.infer(black_box(x)).map(|y| drop(black_box(y))))),
-        Mode::InferInto => median(options, || note(layer.infer_into(black_box(x).view(), y.view_mut()))),
+        Mode::Infer => typical(options, || note(layer.infer(black_box(x)).map(|y| drop(black_box(y))))),
+        Mode::InferInto => typical(options, || note(layer.infer_into(black_box(x).view(), y.view_mut()))),
         Mode::InferInplace if x.shape() == y.shape() => {
             y.assign(x);
-            median(options, || note(layer.infer_inplace(black_box(&mut y).view_mut())))
+            typical(options, || note(layer.infer_inplace(black_box(&mut y).view_mut())))
         }
         Mode::InferInplace => return Ok(None),
-        Mode::ForwardInto => median(options, || note(layer.forward_into(black_box(x).view(), y.view_mut()))),
-        Mode::BackwardInto => median(options, || note(layer.backward_into(black_box(&g).view(), dx.view_mut()))),
-        Mode::Train => median(options, || {
+        Mode::ForwardInto => typical(options, || note(layer.forward_into(black_box(x).view(), y.view_mut()))),
+        Mode::BackwardInto => typical(options, || note(layer.backward_into(black_box(&g).view(), dx.view_mut()))),
+        Mode::Train => typical(options, || {
             note(layer.forward(black_box(x)).and_then(|y| layer.backward(&g).map(|dx| drop(black_box((y, dx))))));
         }),
-        Mode::TrainInto => median(options, || {
+        Mode::TrainInto => typical(options, || {
             note(layer.forward_into(black_box(x).view(), y.view_mut()).and_then(|()| layer.backward_into(g.view(), dx.view_mut())));
         }),
     };
     failed.map_or(Ok(Some(time)), |error| Err(error.into()))
 }
 
-/// The median time of a call: of groups of calls, if one is too short for the clock.
-fn median(options: &Options, mut call: impl FnMut()) -> f64 {
+/// The median time of a call, or the shortest: of groups of calls, if one is too short for the clock.
+fn typical(options: &Options, mut call: impl FnMut()) -> f64 {
     let started = Instant::now();
     let mut warm = 0_u32;
     while warm < 3 || started.elapsed() < Duration::from_millis(options.budget / 10) {
@@ -201,7 +241,7 @@ fn median(options: &Options, mut call: impl FnMut()) -> f64 {
         times.push(before.elapsed().as_secs_f64() / f64::from(group) / cycle);
     }
     times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    times[if options.shortest { 0 } else { times.len() / 2 }]
 }
 
 /// The seconds of one clock cycle, now.

@@ -17,6 +17,7 @@ use crate::{
     kernel::{Compiled, Keep, Kernel, Kind},
     layer::Layer,
     maxout::{self, Maxout},
+    parts::Rows,
     prelu::{self, PReLU},
     rrelu::{self, RReLU},
     traverse::Order,
@@ -36,8 +37,8 @@ pub trait Engine: Sized {
     where
         Self: Element;
     fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: &mut [Self], keep: Keep<'_, Self>);
-    fn row_forward(formula: &dyn CompiledRow, level: Level, row: &mut [Self], keep: &mut [Self], zeros: bool);
-    fn row_backward(formula: &dyn CompiledRow, level: Level, gradient: &mut [Self], kept: &[Self]);
+    fn row_forward(formula: &dyn CompiledRow, level: Level, rows: Rows, row: &mut [Self], keep: &mut [Self], zeros: bool);
+    fn row_backward(formula: &dyn CompiledRow, level: Level, rows: Rows, gradient: &mut [Self], kept: &[Self]);
     fn elementwise_infer(kernel: &dyn Kernel<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn elementwise_infer_new(kernel: &dyn Kernel<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
     fn elementwise_derivative_new(kernel: &dyn Kernel<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
@@ -97,11 +98,11 @@ macro_rules! engine {
             fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: &mut [Self], keep: Keep<'_, Self>) {
                 formula.$run(level, input, output, keep);
             }
-            fn row_forward(formula: &dyn CompiledRow, level: Level, row: &mut [Self], keep: &mut [Self], zeros: bool) {
-                formula.$forward(level, row, keep, zeros);
+            fn row_forward(formula: &dyn CompiledRow, level: Level, rows: Rows, row: &mut [Self], keep: &mut [Self], zeros: bool) {
+                formula.$forward(level, rows, row, keep, zeros);
             }
-            fn row_backward(formula: &dyn CompiledRow, level: Level, gradient: &mut [Self], kept: &[Self]) {
-                formula.$backward(level, gradient, kept);
+            fn row_backward(formula: &dyn CompiledRow, level: Level, rows: Rows, gradient: &mut [Self], kept: &[Self]) {
+                formula.$backward(level, rows, gradient, kept);
             }
             fn elementwise_infer_new(kernel: &dyn Kernel<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self> {
                 elementwise::infer_new(kernel, input)

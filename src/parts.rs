@@ -12,6 +12,47 @@ pub(crate) const PARTS: usize = 16;
 /// The most vectors that makes.
 pub(crate) const VECTORS: usize = 8;
 
+/// How rows stand in a slice.
+///
+/// Either way the slice consists of lines of sixteen elements, and a kernel is the same: sums are made of the lines' elements place by place. In one row these are
+/// its partial sums; of rows side by side every sixteenth line makes one partial sum of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// One row.
+    One,
+    /// Sixteen rows side by side: their first elements, their second ones, and so on.
+    Sixteen,
+}
+
+impl Rows {
+    /// How many there are.
+    #[inline(always)]
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Sixteen => PARTS,
+        }
+    }
+
+    /// A number for each row: for each place of a line, that of the row to which its element belongs.
+    #[inline(always)]
+    pub(crate) fn spread<T: Copy>(self, numbers: [T; PARTS]) -> [T; PARTS] {
+        match self {
+            Self::One => [numbers[0]; PARTS],
+            Self::Sixteen => numbers,
+        }
+    }
+
+    /// Joins the places of a line that belong to the same row.
+    #[inline(always)]
+    pub(crate) fn join<T: Copy>(self, places: [T; PARTS], join: impl Fn(T, T) -> T) -> [T; PARTS] {
+        match self {
+            Self::One => [places[1..].iter().fold(places[0], |joined, &place| join(joined, place)); PARTS],
+            Self::Sixteen => places,
+        }
+    }
+}
+
 /// Replaces the row piece by piece: full pieces of [`PARTS`] elements, and a last one with `padding` behind the end.
 #[inline(always)]
 pub(crate) fn pieces<A: Element>(row: &mut [A], padding: A, mut body: impl FnMut(&mut [A])) {
@@ -86,25 +127,117 @@ impl<T: Real> Sums<T> {
         }
     }
 
-    /// The total of vectors of `n` numbers, in two words.
+    /// The sums of vectors of `n` numbers, in two words.
     #[inline(always)]
-    pub(crate) fn total(self, n: usize) -> (f64, f64) {
-        let (mut hi, mut lo) = ([0.0; PARTS], [0.0; PARTS]);
+    fn words(self, n: usize, hi: &mut [f64], lo: &mut [f64]) {
         for vector in 0..PARTS / n {
             self.sum[vector].words(&mut hi[vector * n..(vector + 1) * n]);
             (-self.excess[vector]).words(&mut lo[vector * n..(vector + 1) * n]);
         }
-        let mut width = PARTS / 2;
-        while width > 0 {
-            for i in 0..width {
-                let sum = exact_sum(hi[i], hi[i + width]);
-                lo[i] = sum.1 + (lo[i] + lo[i + width]);
-                hi[i] = sum.0;
-            }
-            width /= 2;
-        }
+    }
+
+    /// The total of vectors of `n` numbers, in two words.
+    #[inline(always)]
+    pub(crate) fn total(self, n: usize) -> (f64, f64) {
+        let (mut hi, mut lo) = ([0.0; PARTS], [0.0; PARTS]);
+        self.words(n, &mut hi, &mut lo);
+        join(&mut hi, &mut lo, 1);
         (hi[0], lo[0])
     }
+}
+
+/// Joins sums in two words, of so many rows side by side, as a tree: the first ones hold the totals then.
+#[inline(always)]
+fn join(mut hi: &mut [f64], mut lo: &mut [f64], rows: usize) {
+    while hi.len() > rows {
+        let half = hi.len() / 2;
+        let ((a, b), (a_low, b_low)) = (hi.split_at_mut(half), lo.split_at_mut(half));
+        for (((a, b), a_low), b_low) in a.iter_mut().zip(b).zip(a_low.iter_mut()).zip(b_low) {
+            let sum = exact_sum(*a, *b);
+            *a_low = sum.1 + (*a_low + *b_low);
+            *a = sum.0;
+        }
+        (hi, lo) = (a, a_low);
+    }
+}
+
+/// A number in two words for each row: for each place of a line, that of the row to which its element belongs.
+pub(crate) struct Totals {
+    pub(crate) hi: [f64; PARTS],
+    pub(crate) lo: [f64; PARTS],
+}
+
+impl Totals {
+    #[inline(always)]
+    pub(crate) fn map(&self, rows: Rows, f: impl Fn(f64, f64) -> (f64, f64)) -> Self {
+        let (mut hi, mut lo) = ([0.0; PARTS], [0.0; PARTS]);
+        for i in 0..rows.count() {
+            (hi[i], lo[i]) = f(self.hi[i], self.lo[i]);
+        }
+        Self { hi: rows.spread(hi), lo: rows.spread(lo) }
+    }
+}
+
+/// The sum of a term along each row, in two words. The term gets a vector of the elements, which it may replace, its number within the line, and what was kept
+/// for it, if anything was. Behind the end of a row stands `padding`.
+#[inline(always)]
+pub(crate) fn sum<A: Element, T: Real>(
+    n: usize,
+    rows: Rows,
+    values: &mut [A],
+    kept: &[A],
+    padding: A,
+    zero: T,
+    mut term: impl FnMut(usize, &mut [A], &[A]) -> T,
+) -> Totals {
+    let (groups, full) = (rows.count(), values.len() / PARTS);
+    let (lines, rest) = values.split_at_mut(full * PARTS);
+    // From this partial sum on there is one term less: that of the padding instead, so that the additions are the same however a row stands.
+    let short = match rows {
+        Rows::One => usize::from(rest.is_empty()),
+        Rows::Sixteen => (full + PARTS - 1) % PARTS + 1,
+    };
+    let mut last = [zero; VECTORS];
+    if short < groups {
+        let (mut padded, mut kept_padded) = ([padding; PARTS], [A::zero(); PARTS]);
+        if rows == Rows::One {
+            let kept = &kept[kept.len().min(full * PARTS)..];
+            padded[..rest.len()].copy_from_slice(rest);
+            kept_padded[..kept.len()].copy_from_slice(kept);
+        }
+        for vector in 0..PARTS / n {
+            let range = vector * n..(vector + 1) * n;
+            last[vector] = term(vector, &mut padded[range.clone()], &kept_padded[range]);
+        }
+        if rows == Rows::One {
+            rest.copy_from_slice(&padded[..rest.len()]);
+        }
+    }
+    let sums: &mut [f64] = match rows {
+        Rows::One => &mut [0.0; 2 * PARTS],
+        Rows::Sixteen => &mut [0.0; 2 * PARTS * PARTS],
+    };
+    let (hi, lo) = sums.split_at_mut(groups * PARTS);
+    for (group, (hi, lo)) in hi.chunks_exact_mut(PARTS).zip(lo.chunks_exact_mut(PARTS)).enumerate() {
+        let mut sums = Sums::new(zero);
+        for start in (group * PARTS..full * PARTS).step_by(groups * PARTS) {
+            let line = &mut lines[start..start + PARTS];
+            let kept = kept.get(start..start + PARTS).unwrap_or_default();
+            for vector in 0..PARTS / n {
+                let range = vector * n..(vector + 1) * n;
+                sums.add(vector, term(vector, &mut line[range.clone()], kept.get(range).unwrap_or_default()));
+            }
+        }
+        if group >= short {
+            for vector in 0..PARTS / n {
+                sums.add(vector, last[vector]);
+            }
+        }
+        sums.words(n, hi, lo);
+    }
+    join(hi, lo, groups);
+    let first = |sums: &[f64]| *sums.first_chunk().unwrap_or(&[sums[0]; PARTS]);
+    Totals { hi: rows.spread(first(hi)), lo: rows.spread(first(lo)) }
 }
 
 /// a + b in two words.

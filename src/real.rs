@@ -7,7 +7,7 @@ use std::{
     ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub},
 };
 
-use fearless_simd::{Level, Select, Simd, SimdBase, SimdFloat, SimdNarrow, SimdWiden};
+use fearless_simd::{Level, Select, Simd, SimdBase, SimdFloat, SimdFloatElement, SimdNarrow, SimdWiden};
 
 use crate::{element::Element, math::Pair};
 
@@ -184,7 +184,7 @@ impl<S: Simd> Operand<Self> for Wide<S> {
 #[derive(Clone, Copy, Debug)]
 pub struct Lanes<S: Simd, E: Element>(pub(crate) E::Native<S>);
 
-pub(crate) type LaneMask<S, E> = <<E as fearless_simd::SimdFloatElement>::Native<S> as SimdBase<S>>::Mask;
+pub(crate) type LaneMask<S, E> = <<E as SimdFloatElement>::Native<S> as SimdBase<S>>::Mask;
 
 /// The instructions for `min` and `max` give the second operand where one is NaN or both are zero: those of x86-64 do.
 const SECOND_WINS: bool = cfg!(target_arch = "x86_64");
@@ -352,6 +352,8 @@ pub trait Work<S: Simd, A: Element>: Real {
     fn widen(lanes: Lanes<S, A>) -> Self;
     /// To elements, rounded.
     fn narrow(self) -> Lanes<S, A>;
+    /// As many numbers from `f64`.
+    fn from_words(simd: S, words: &[f64]) -> Self;
 }
 
 impl<S: Simd> Work<S, f32> for Wide<S> {
@@ -364,6 +366,11 @@ impl<S: Simd> Work<S, f32> for Wide<S> {
     fn narrow(self) -> Lanes<S, f32> {
         Lanes(self.0[0].0.narrow(self.0[1].0))
     }
+    #[inline(always)]
+    fn from_words(simd: S, words: &[f64]) -> Self {
+        let (low, high) = words.split_at(words.len() / 2);
+        Self([<Lanes<S, f64> as Work<S, f64>>::from_words(simd, low), <Lanes<S, f64> as Work<S, f64>>::from_words(simd, high)])
+    }
 }
 
 impl<S: Simd> Work<S, f64> for Lanes<S, f64> {
@@ -374,6 +381,10 @@ impl<S: Simd> Work<S, f64> for Lanes<S, f64> {
     #[inline(always)]
     fn narrow(self) -> Self {
         self
+    }
+    #[inline(always)]
+    fn from_words(simd: S, words: &[f64]) -> Self {
+        Self(<f64 as SimdFloatElement>::Native::<S>::from_slice(simd, words))
     }
 }
 

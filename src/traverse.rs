@@ -1,8 +1,18 @@
 //! Arrays of any layout as slices, and slices over threads: the only code that knows strides or threads.
 
-use ndarray::{ArrayD, ArrayRefD, ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix2, IxDyn, ShapeError, Slice};
+use std::{cmp::Reverse, ops::Range};
 
-use crate::{element::Element, kernel::WORD, pointwise::Cost};
+use ndarray::{
+    ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix1, Ix2, IxDyn, RemoveAxis,
+    ShapeError,
+};
+
+use crate::{
+    element::Element,
+    kernel::WORD,
+    parts::{PARTS, Rows},
+    pointwise::Cost,
+};
 
 /// How many elements of a view that is not contiguous pass through the stack at a time.
 pub(crate) const BLOCK: usize = 512;
@@ -25,7 +35,7 @@ impl Order {
             *axis = place;
         }
         // A stable sort, so that axes of length 1 and broadcast axes stay where they are among equals.
-        axes.slice_mut().sort_by_key(|&axis| std::cmp::Reverse(if view.len_of(Axis(axis)) > 1 { strides[axis].unsigned_abs() } else { 0 }));
+        axes.slice_mut().sort_by_key(|&axis| Reverse(if view.len_of(Axis(axis)) > 1 { strides[axis].unsigned_abs() } else { 0 }));
         if axes.slice().is_sorted() { Self(None) } else { Self(Some(axes)) }
     }
 
@@ -482,7 +492,7 @@ impl Runs {
     /// Calls `run` for each piece of the elements `start..start + count` along which the parameter takes even steps: the range within the piece asked for,
     /// the parameter's first index, and the step.
     #[inline(always)]
-    pub(crate) fn visit(&self, start: usize, count: usize, mut run: impl FnMut(std::ops::Range<usize>, usize, usize)) {
+    pub(crate) fn visit(&self, start: usize, count: usize, mut run: impl FnMut(Range<usize>, usize, usize)) {
         let last = self.lengths.ndim() - 1;
         let (length, step) = (self.lengths[last], self.steps[last]);
         let mut done = 0;
@@ -579,9 +589,7 @@ impl<A: Element> Strided<ArrayViewD<'_, A>> {
             done += pieces!(plane, offset, rest, view, |piece, part| {
                 let columns = piece.ncols();
                 if across(piece.shape(), piece.strides()) {
-                    for (rows, part) in piece.axis_chunks_iter(Axis(0), NEIGHBOURS).zip(part.chunks_mut(NEIGHBOURS * columns)) {
-                        gather(&rows.into_dyn(), part, columns);
-                    }
+                    Places::one_behind_the_other(columns).gather(piece, part);
                 } else if let Ok(part) = ArrayViewMut2::from_shape(piece.dim(), part) {
                     assign(part, &piece);
                 }
@@ -605,9 +613,7 @@ impl<A: Element> Strided<ArrayViewMutD<'_, A>> {
                 let columns = piece.ncols();
                 let mut piece = piece;
                 if across(piece.shape(), piece.strides()) {
-                    for (rows, part) in piece.axis_chunks_iter_mut(Axis(0), NEIGHBOURS).zip(part.chunks(NEIGHBOURS * columns)) {
-                        scatter(rows.into_dyn(), part, columns);
-                    }
+                    Places::one_behind_the_other(columns).scatter(part, &mut piece);
                 } else if let Ok(part) = ArrayView2::from_shape(piece.dim(), part) {
                     assign(piece, &part);
                 }
@@ -629,7 +635,7 @@ fn assign<A: Element>(mut to: ArrayViewMut2<'_, A>, from: &ArrayView2<'_, A>) {
 /// than a tile.
 fn across(shape: &[usize], strides: &[isize]) -> bool {
     match (shape, strides) {
-        ([.., rows, columns], [.., down, along]) => *rows > 1 && *columns >= TILE && down.unsigned_abs() < along.unsigned_abs(),
+        ([.., rows, columns], [.., down, along]) => *rows > 1 && *columns >= PARTS && down.unsigned_abs() < along.unsigned_abs(),
         _ => false,
     }
 }
@@ -640,225 +646,357 @@ fn block<A>(view: &ArrayRefD<A>) -> usize {
     /// The largest buffer.
     const MOST: usize = 1 << 20;
     let columns = view.shape().last().copied().unwrap_or(1).max(1);
-    let rows = NEIGHBOURS.max(WORD / common_divisor(WORD, columns));
+    let rows = PARTS.max(WORD / common_divisor(WORD, columns));
     if across(view.shape(), view.strides()) && columns <= MOST / rows { USUAL.next_multiple_of(columns * rows) } else { USUAL }
 }
 
-/// An array that goes beside another row by row.
-pub(crate) enum Beside<'a, A> {
-    Nothing,
-    /// Filled by the body.
-    Fill(ArrayViewMutD<'a, A>),
-    /// Read by it.
-    Read(ArrayViewD<'a, A>),
+/// Arrays of one shape that are visited together, row by row.
+pub(crate) struct RowArrays<'a, A, D = IxDyn> {
+    /// What stands in the rows at first, unless they are worked on in place.
+    pub(crate) input: Option<ArrayView<'a, A, D>>,
+    /// What the body leaves in them.
+    pub(crate) output: ArrayViewMut<'a, A, D>,
+    /// What the body fills beside them.
+    pub(crate) keep: Option<ArrayViewMut<'a, A, D>>,
+    /// What it reads beside them.
+    pub(crate) kept: Option<ArrayView<'a, A, D>>,
 }
 
-/// One row of a [`Beside`].
-pub(crate) enum RowBeside<'a, A> {
-    Nothing,
-    Fill(&'a mut [A]),
-    Read(&'a [A]),
-}
-
-type RowBody<'a, A> = &'a (dyn Fn(&mut [A], RowBeside<'_, A>) + Sync);
+/// Gets one row, or sixteen side by side, with as many elements to fill and to read, or none.
+type RowBody<'a, A> = &'a (dyn Fn(Rows, &mut [A], &mut [A], &[A]) + Sync);
 
 /// From how many elements on the rows of an array are spread over threads.
-#[cfg(feature = "rayon")]
-const ROWS_WORTH_THREADS: usize = 1 << 15;
-/// How many neighbouring rows are brought together where they do not lie one behind the other.
-const NEIGHBOURS: usize = 16;
+const ROWS_WORTH_THREADS: usize = 1 << 16;
+/// From how many elements on a row fills the vectors by itself.
+const LONG: usize = 48;
+/// How many bytes of each array are brought together at a time, unless sixteen rows are more.
+const CACHED: usize = 1 << 18;
+/// Up to how many elements rows stand side by side: `f32` counts so far.
+const LONGEST: usize = 1 << 24;
 
-/// Calls `body` for each row of `array` along `axes`: the elements that differ in these axes alone, in the axes' logical order. The row is replaced by what
-/// the body leaves in it. The shapes of `array` and `beside` agree.
-pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], array: ArrayViewMutD<'_, A>, beside: Beside<'_, A>, body: RowBody<'_, A>) {
-    if array.is_empty() {
+/// Does the same with all arrays.
+macro_rules! each {
+    ($arrays:expr, |$view:ident| $change:expr) => {
+        $arrays.map(
+            #[allow(unused_mut, reason = "some changes need it")]
+            |mut $view| $change,
+            #[allow(unused_mut, reason = "some changes need it")]
+            |mut $view| $change,
+        )
+    };
+}
+
+/// How rows are visited.
+struct Visit<'a, A> {
+    /// The number of axes, the last ones, along which the elements of a row lie.
+    inner: usize,
+    side_by_side: bool,
+    /// The most elements that a thread gets.
+    grain: usize,
+    body: RowBody<'a, A>,
+}
+
+/// Calls `body` for the rows along `axes`: the elements that differ in these axes alone, in the axes' logical order. Rows that are short or do not lie one behind
+/// the other in memory stand side by side if that is wanted.
+pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool, arrays: RowArrays<'_, A>, body: RowBody<'_, A>) {
+    let (total, ndim) = (arrays.output.len(), arrays.output.ndim());
+    if total == 0 {
         return;
     }
-    let ndim = array.ndim();
     let mut arrangement = IxDyn::zeros(ndim);
     let outer_axes = (0..ndim).map(|position| order.axis(position)).filter(|axis| !axes.contains(axis));
     for (place, axis) in outer_axes.chain(axes.iter().copied()).enumerate() {
         arrangement[place] = axis;
     }
-    let array = array.permuted_axes(arrangement.clone());
-    let beside = match beside {
-        Beside::Nothing => Beside::Nothing,
-        Beside::Fill(view) => Beside::Fill(view.permuted_axes(arrangement)),
-        Beside::Read(view) => Beside::Read(view.permuted_axes(arrangement)),
-    };
-    let outer = ndim - axes.len();
-    let length = array.shape()[outer..].iter().product();
-    spread_rows(Job { array, beside }, outer, length, body);
+    let mut arrays = each!(arrays, |view| view.permuted_axes(arrangement.clone()));
+    let (mut outer, mut inner) = (ndim - axes.len(), axes.len());
+    // Always an axis of rows and one of elements.
+    if outer == 0 {
+        arrays = each!(arrays, |view| view.insert_axis(Axis(0)));
+        outer = 1;
+    }
+    if inner == 0 {
+        arrays = each!(arrays, |view| view.insert_axis(Axis(outer)));
+        inner = 1;
+    }
+    arrays = arrays.joined(outer..outer + inner);
+    inner = arrays.output.ndim() - outer;
+    arrays = arrays.joined(0..outer);
+    // Neighbours lie along the last axis of rows, or along the longest if these are few.
+    let (last, longest) = (arrays.output.ndim() - inner - 1, arrays.longest(inner));
+    if arrays.output.len_of(Axis(last)) <= PARTS / 2 {
+        arrays = each!(arrays, |view| {
+            view.swap_axes(last, longest);
+            view
+        });
+    }
+    let length = arrays.output.shape()[last + 1..].iter().product();
+    let threads = if total < ROWS_WORTH_THREADS || total == length { 1 } else { threads() };
+    let grain = if threads == 1 { total } else { (total / (2 * threads)).max(ROWS_WORTH_THREADS / 4) };
+    arrays.divide(&Visit { inner, side_by_side, grain, body });
 }
 
-struct Job<'a, A> {
-    array: ArrayViewMutD<'a, A>,
-    beside: Beside<'a, A>,
-}
-
-impl<A: Element> Job<'_, A> {
-    /// Divides the rows between threads along the longest of the outer axes.
-    #[cfg(feature = "rayon")]
-    fn divide(self, outer: usize, length: usize, grain: usize, body: RowBody<'_, A>) {
-        let axis = (0..outer).max_by_key(|&axis| (self.array.len_of(Axis(axis)), std::cmp::Reverse(axis)));
-        match axis {
-            Some(axis) if self.array.len() > grain && self.array.len_of(Axis(axis)) > 1 => {
-                let middle = self.array.len_of(Axis(axis)).div_ceil(2);
-                let (left, right) = self.array.split_at(Axis(axis), middle);
-                let (beside_left, beside_right) = match self.beside {
-                    Beside::Nothing => (Beside::Nothing, Beside::Nothing),
-                    Beside::Fill(view) => {
-                        let (left, right) = view.split_at(Axis(axis), middle);
-                        (Beside::Fill(left), Beside::Fill(right))
-                    }
-                    Beside::Read(view) => {
-                        let (left, right) = view.split_at(Axis(axis), middle);
-                        (Beside::Read(left), Beside::Read(right))
-                    }
-                };
-                join(
-                    || Job { array: left, beside: beside_left }.divide(outer, length, grain, body),
-                    || Job { array: right, beside: beside_right }.divide(outer, length, grain, body),
-                );
-            }
-            _ => self.run(outer, length, body),
-        }
+impl<'a, A: Element, D: Dimension> RowArrays<'a, A, D> {
+    fn map<E>(
+        self,
+        view: impl Fn(ArrayView<'a, A, D>) -> ArrayView<'a, A, E>,
+        view_mut: impl Fn(ArrayViewMut<'a, A, D>) -> ArrayViewMut<'a, A, E>,
+    ) -> RowArrays<'a, A, E> {
+        RowArrays { input: self.input.map(&view), output: view_mut(self.output), keep: self.keep.map(&view_mut), kept: self.kept.map(&view) }
     }
 
-    fn run(mut self, outer: usize, length: usize, body: RowBody<'_, A>) {
-        // Rows one behind the other in all arrays.
-        let slices = match &mut self.beside {
-            Beside::Nothing => self.array.as_slice_mut().map(|array| (array, RowBeside::Nothing)),
-            Beside::Fill(view) => self.array.as_slice_mut().zip(view.as_slice_mut()).map(|(array, beside)| (array, RowBeside::Fill(beside))),
-            Beside::Read(view) => self.array.as_slice_mut().zip(view.as_slice()).map(|(array, beside)| (array, RowBeside::Read(beside))),
+    fn all(&self, holds: impl Fn(ArrayView<'_, A, D>) -> bool) -> bool {
+        holds(self.output.view()) && self.input.iter().chain(&self.kept).all(|view| holds(view.view())) && self.keep.iter().all(|view| holds(view.view()))
+    }
+
+    /// The arrays at one index of the first axis.
+    fn at(&mut self, index: usize) -> RowArrays<'_, A, D::Smaller>
+    where
+        D: RemoveAxis,
+    {
+        let all = RowArrays {
+            input: self.input.as_ref().map(|view| view.view()),
+            output: self.output.view_mut(),
+            keep: self.keep.as_mut().map(|view| view.view_mut()),
+            kept: self.kept.as_ref().map(|view| view.view()),
         };
-        match slices {
-            Some((array, RowBeside::Nothing)) => array.chunks_exact_mut(length).for_each(|row| body(row, RowBeside::Nothing)),
-            Some((array, RowBeside::Fill(beside))) => {
-                array.chunks_exact_mut(length).zip(beside.chunks_exact_mut(length)).for_each(|(row, beside)| body(row, RowBeside::Fill(beside)));
+        each!(all, |view| view.index_axis_move(Axis(0), index))
+    }
+
+    fn split(self, axis: Axis, at: usize) -> (Self, Self) {
+        let (output, output_rest) = self.output.split_at(axis, at);
+        let (input, input_rest) = self.input.map(|view| view.split_at(axis, at)).unzip();
+        let (keep, keep_rest) = self.keep.map(|view| view.split_at(axis, at)).unzip();
+        let (kept, kept_rest) = self.kept.map(|view| view.split_at(axis, at)).unzip();
+        (Self { input, output, keep, kept }, Self { input: input_rest, output: output_rest, keep: keep_rest, kept: kept_rest })
+    }
+}
+
+impl<'a, A: Element> RowArrays<'a, A> {
+    /// Joins those of these axes that lie behind one another in the memory of all arrays.
+    fn joined(mut self, axes: Range<usize>) -> Self {
+        for axis in (axes.start + 1..axes.end).rev() {
+            let (outer, inner) = (Axis(axis - 1), Axis(axis));
+            if self.all(|mut view| view.merge_axes(outer, inner)) {
+                self = each!(self, |view| {
+                    view.merge_axes(outer, inner);
+                    view.index_axis_move(outer, 0)
+                });
             }
-            Some((array, RowBeside::Read(beside))) => {
-                array.chunks_exact_mut(length).zip(beside.chunks_exact(length)).for_each(|(row, beside)| body(row, RowBeside::Read(beside)));
-            }
-            None => self.descend(outer, length, body),
+        }
+        self
+    }
+
+    /// The longest of the axes along which the rows lie, the outermost of several.
+    fn longest(&self, inner: usize) -> usize {
+        (0..self.output.ndim() - inner).max_by_key(|&axis| (self.output.len_of(Axis(axis)), Reverse(axis))).unwrap_or(0)
+    }
+
+    /// Divides the rows between threads, in whole sixteens where there are enough.
+    fn divide(self, visit: &Visit<'_, A>) {
+        let axis = self.longest(visit.inner);
+        let length = self.output.len_of(Axis(axis));
+        if self.output.len() <= visit.grain || length == 1 {
+            return self.run(visit);
+        }
+        let middle = length.div_ceil(2);
+        let (left, right) = self.split(Axis(axis), if length > PARTS { middle.next_multiple_of(PARTS) } else { middle });
+        join(|| left.divide(visit), || right.divide(visit));
+    }
+
+    fn run(mut self, visit: &Visit<'_, A>) {
+        let count = self.output.len_of(Axis(0));
+        if self.output.ndim() > visit.inner + 1 {
+            (0..count).for_each(|index| self.at(index).run(visit));
+        } else if visit.inner > 1 {
+            (0..count).for_each(|index| self.at(index).assembled(visit.body));
+        } else if let Ok(matrices) = self.matrices() {
+            matrices.run(visit.side_by_side, visit.body);
         }
     }
 
-    /// Goes through the outer axes but the last, and brings rows together along that one.
-    fn descend(mut self, outer: usize, length: usize, body: RowBody<'_, A>) {
-        if outer > 1 {
-            for index in 0..self.array.len_of(Axis(0)) {
-                let beside = match &mut self.beside {
-                    Beside::Nothing => Beside::Nothing,
-                    Beside::Fill(view) => Beside::Fill(view.index_axis_mut(Axis(0), index)),
-                    Beside::Read(view) => Beside::Read(view.index_axis(Axis(0), index)),
-                };
-                Job { array: self.array.index_axis_mut(Axis(0), index), beside }.descend(outer - 1, length, body);
-            }
-            return;
-        }
-        let Self { mut array, mut beside } = self;
-        if outer == 0 {
-            array = array.insert_axis(Axis(0));
-            beside = match beside {
-                Beside::Nothing => Beside::Nothing,
-                Beside::Fill(view) => Beside::Fill(view.insert_axis(Axis(0))),
-                Beside::Read(view) => Beside::Read(view.insert_axis(Axis(0))),
-            };
-        }
-        let total = array.len_of(Axis(0));
-        // Rows at distances that are powers of two would fall on the same lines of the cache.
-        let stride = length.next_multiple_of(TILE) + TILE;
-        let size = NEIGHBOURS.min(total) * stride;
-        A::with_scratch(2 * size, |scratch| {
-            let (main, other) = scratch.split_at_mut(size);
-            for start in (0..total).step_by(NEIGHBOURS) {
-                let end = total.min(start + NEIGHBOURS);
-                let here = Slice::from(start..end);
-                let (main, other) = (&mut main[..(end - start) * stride], &mut other[..(end - start) * stride]);
-                gather(&array.slice_axis(Axis(0), here), main, stride);
-                let both = main.chunks_exact_mut(stride).zip(other.chunks_exact_mut(stride)).map(|(row, beside)| (&mut row[..length], &mut beside[..length]));
-                match &mut beside {
-                    Beside::Nothing => both.for_each(|(row, _)| body(row, RowBeside::Nothing)),
-                    Beside::Fill(view) => {
-                        both.for_each(|(row, beside)| body(row, RowBeside::Fill(beside)));
-                        scatter(view.slice_axis_mut(Axis(0), here), other, stride);
-                    }
-                    Beside::Read(view) => {
-                        gather(&view.slice_axis(Axis(0), here), other, stride);
-                        let both = main.chunks_exact_mut(stride).zip(other.chunks_exact(stride));
-                        both.for_each(|(row, beside)| body(&mut row[..length], RowBeside::Read(&beside[..length])));
-                    }
-                }
-                scatter(array.slice_axis_mut(Axis(0), here), main, stride);
-            }
+    fn matrices(self) -> Result<RowArrays<'a, A, Ix2>, ShapeError> {
+        Ok(RowArrays {
+            input: self.input.map(ArrayBase::into_dimensionality).transpose()?,
+            output: self.output.into_dimensionality()?,
+            keep: self.keep.map(ArrayBase::into_dimensionality).transpose()?,
+            kept: self.kept.map(ArrayBase::into_dimensionality).transpose()?,
+        })
+    }
+
+    /// One row along axes that do not join, through a buffer.
+    fn assembled(mut self, body: RowBody<'_, A>) {
+        let length = self.output.len();
+        A::with_scratch(2 * length, |scratch| {
+            let (row, beside) = scratch.split_at_mut(length);
+            row.iter_mut().zip(self.input.unwrap_or(self.output.view())).for_each(|(to, &from)| *to = from);
+            beside.iter_mut().zip(self.kept.iter().flatten()).for_each(|(to, &from)| *to = from);
+            let (keep, kept) = sides(beside, self.keep.is_some());
+            body(Rows::One, row, keep, kept);
+            self.output.iter_mut().zip(row).for_each(|(to, from)| *to = *from);
+            self.keep.iter_mut().flatten().zip(beside).for_each(|(to, from)| *to = *from);
         });
     }
 }
 
-#[cfg(feature = "rayon")]
-fn spread_rows<A: Element>(job: Job<'_, A>, outer: usize, length: usize, body: RowBody<'_, A>) {
-    let total = job.array.len();
-    if total < ROWS_WORTH_THREADS || total == length || rayon::current_num_threads() == 1 {
-        return job.run(outer, length, body);
+/// What to fill or what to read beside the rows.
+fn sides<A>(beside: &mut [A], fill: bool) -> (&mut [A], &[A]) {
+    if fill { (beside, &[]) } else { (&mut [], beside) }
+}
+
+impl<A: Element> RowArrays<'_, A, Ix1> {
+    /// A row that is a slice in all arrays.
+    fn run(self, body: RowBody<'_, A>) {
+        if let Some(row) = self.output.into_slice() {
+            if let Some(input) = self.input.and_then(|input| input.to_slice()) {
+                row.copy_from_slice(input);
+            }
+            let keep = self.keep.and_then(|keep| keep.into_slice()).unwrap_or_default();
+            body(Rows::One, row, keep, self.kept.and_then(|kept| kept.to_slice()).unwrap_or_default());
+        }
     }
-    let grain = (total / (2 * rayon::current_num_threads())).max(ROWS_WORTH_THREADS / 4);
-    job.divide(outer, length, grain, body);
 }
 
-#[cfg(not(feature = "rayon"))]
-fn spread_rows<A: Element>(job: Job<'_, A>, outer: usize, length: usize, body: RowBody<'_, A>) {
-    job.run(outer, length, body);
-}
-
-/// How many elements of each row are brought together at a time.
-const TILE: usize = 16;
-
-/// Copies rows, each over the axes after the first, to places `stride` apart: tile by tile, so that each line of memory is met once.
-fn gather<A: Element>(array: &ArrayViewD<'_, A>, rows: &mut [A], stride: usize) {
-    match flat(array) {
-        Some(array) => {
-            for (tile, part) in array.axis_chunks_iter(Axis(1), TILE).enumerate() {
-                let mut block = [[A::zero(); NEIGHBOURS]; TILE];
-                for (line, column) in block.iter_mut().zip(part.columns()) {
-                    line.iter_mut().zip(column).for_each(|(place, &x)| *place = x);
+impl<A: Element> RowArrays<'_, A, Ix2> {
+    fn run(self, side_by_side: bool, body: RowBody<'_, A>) {
+        let (mut count, length) = self.output.dim();
+        let slices = self.all(|view| length == 1 || view.strides()[1] == 1);
+        let side_by_side = side_by_side && length <= LONGEST && (length < LONG || !slices);
+        // Rows at distances that are powers of two would fall on the same lines of the cache.
+        let spaced = length.next_multiple_of(PARTS) + PARTS;
+        let group = PARTS * spaced;
+        let groups = (CACHED / (size_of::<A>() * group)).clamp(1, count.div_ceil(PARTS));
+        let buffer = if slices && !side_by_side { 0 } else { groups * group };
+        A::with_scratch(2 * buffer, |scratch| {
+            let mut rest = self;
+            while count > 0 {
+                let here = if count < PARTS { count } else { PARTS * groups.min(count / PARTS) };
+                let (mut part, behind) = rest.split(Axis(0), here);
+                if side_by_side && here > PARTS / 2 {
+                    part.gathered(scratch, Places { rows: Rows::Sixteen, group, row: 1, element: PARTS }, body);
+                } else if slices {
+                    (0..here).for_each(|index| part.at(index).run(body));
+                } else {
+                    part.gathered(scratch, Places { rows: Rows::One, group, row: spaced, element: 1 }, body);
                 }
-                for (i, row) in rows.chunks_exact_mut(stride).enumerate() {
-                    row[tile * TILE..].iter_mut().zip(&block).for_each(|(place, line)| *place = line[i]);
+                (rest, count) = (behind, count - here);
+            }
+        });
+    }
+
+    /// Rows brought together in a buffer.
+    fn gathered(mut self, scratch: &mut [A], places: Places, body: RowBody<'_, A>) {
+        let (count, length) = self.output.dim();
+        let (main, beside) = scratch.split_at_mut(scratch.len() / 2);
+        places.gather(self.input.unwrap_or(self.output.view()), main);
+        if let Some(kept) = self.kept {
+            places.gather(kept, beside);
+        }
+        for row in (0..count).step_by(places.rows.count()) {
+            let start = places.of(row);
+            let range = start..start + length * places.rows.count();
+            let (keep, kept) = sides(&mut beside[range.clone()], self.keep.is_some());
+            body(places.rows, &mut main[range], keep, kept);
+        }
+        places.scatter(main, &mut self.output);
+        if let Some(keep) = &mut self.keep {
+            places.scatter(beside, keep);
+        }
+    }
+}
+
+/// Where rows stand in a buffer.
+#[derive(Clone, Copy)]
+struct Places {
+    rows: Rows,
+    /// From sixteen rows to the next sixteen.
+    group: usize,
+    /// From one row of sixteen to the next.
+    row: usize,
+    /// From one element of a row to the next.
+    element: usize,
+}
+
+impl Places {
+    /// Rows of so many elements without gaps.
+    fn one_behind_the_other(length: usize) -> Self {
+        Self { rows: Rows::One, group: PARTS * length, row: length, element: 1 }
+    }
+
+    /// The place of a row.
+    fn of(self, row: usize) -> usize {
+        row / PARTS * self.group + row % PARTS * self.row
+    }
+
+    /// Copies rows into the buffer: line by line where neighbours lie side by side in memory too, else in tiles, so that each line of memory is met once.
+    fn gather<A: Element>(self, from: ArrayView2<'_, A>, buffer: &mut [A]) {
+        let length = from.ncols();
+        if self.row == 1 && from.strides()[0] == 1 {
+            for (element, line) in from.columns().into_iter().enumerate() {
+                for (from, to) in line.to_slice().unwrap_or_default().chunks(PARTS).zip(buffer[element * self.element..].chunks_mut(self.group)) {
+                    copy_line(from, &mut to[..from.len()]);
+                }
+            }
+        } else if let Some(slice) = from.to_slice().filter(|_| self.row == 1) {
+            for (from, to) in slice.chunks(PARTS * length).zip(buffer.chunks_mut(self.group)) {
+                transpose(from, length, to, self.element);
+            }
+        } else {
+            for (tile, from) in from.axis_chunks_iter(Axis(1), PARTS).enumerate() {
+                for (row, from) in from.rows().into_iter().enumerate() {
+                    let to = buffer[self.of(row) + tile * PARTS * self.element..].iter_mut().step_by(self.element);
+                    to.zip(from).for_each(|(to, from)| *to = *from);
                 }
             }
         }
-        None => {
-            for (row, array) in rows.chunks_exact_mut(stride).zip(array.outer_iter()) {
-                row.iter_mut().zip(array).for_each(|(place, &x)| *place = x);
+    }
+
+    /// The way back.
+    fn scatter<A: Element>(self, buffer: &[A], to: &mut ArrayViewMut2<'_, A>) {
+        let length = to.ncols();
+        if self.row == 1 && to.strides()[0] == 1 {
+            for (element, line) in to.columns_mut().into_iter().enumerate() {
+                for (to, from) in line.into_slice().unwrap_or_default().chunks_mut(PARTS).zip(buffer[element * self.element..].chunks(self.group)) {
+                    copy_line(&from[..to.len()], to);
+                }
+            }
+        } else if let Some(slice) = to.as_slice_mut().filter(|_| self.row == 1) {
+            for (to, from) in slice.chunks_mut(PARTS * length).zip(buffer.chunks(self.group)) {
+                transpose(&from[..length * PARTS], PARTS, to, length);
+            }
+        } else {
+            for (tile, mut to) in to.axis_chunks_iter_mut(Axis(1), PARTS).enumerate() {
+                for (row, to) in to.rows_mut().into_iter().enumerate() {
+                    let from = buffer[self.of(row) + tile * PARTS * self.element..].iter().step_by(self.element);
+                    to.into_iter().zip(from).for_each(|(to, from)| *to = *from);
+                }
             }
         }
     }
 }
 
-/// The way back.
-fn scatter<A: Element>(mut array: ArrayViewMutD<'_, A>, rows: &[A], stride: usize) {
-    if flat(&array.view()).is_some()
-        && let Ok(mut array) = array.view_mut().into_dimensionality::<Ix2>()
-    {
-        for (tile, mut part) in array.axis_chunks_iter_mut(Axis(1), TILE).enumerate() {
-            let mut block = [[A::zero(); NEIGHBOURS]; TILE];
-            for (i, row) in rows.chunks_exact(stride).enumerate() {
-                block.iter_mut().zip(&row[tile * TILE..]).for_each(|(line, &x)| line[i] = x);
+/// Makes columns of rows, four rows at a time. The rows lie one behind the other, the columns at a distance; there may be places for fewer of them.
+fn transpose<A: Copy>(rows: &[A], length: usize, columns: &mut [A], distance: usize) {
+    for (block, rows) in rows.chunks(4 * length).enumerate() {
+        let here = 4 * block..4 * block + rows.len() / length;
+        if here.len() == 4 {
+            let (front, back) = rows.split_at(2 * length);
+            let ((a, b), (c, d)) = (front.split_at(length), back.split_at(length));
+            for (column, ((&a, &b), (&c, &d))) in columns.chunks_mut(distance).zip(a.iter().zip(b).zip(c.iter().zip(d))) {
+                column[here.clone()].copy_from_slice(&[a, b, c, d]);
             }
-            for (line, column) in block.iter().zip(part.columns_mut()) {
-                column.into_iter().zip(line).for_each(|(place, &x)| *place = x);
+        } else {
+            for (row, numbers) in here.zip(rows.chunks(length)) {
+                columns.chunks_mut(distance).zip(numbers).for_each(|(column, &x)| column[row] = x);
             }
         }
-        return;
-    }
-    for (row, array) in rows.chunks_exact(stride).zip(array.outer_iter_mut()) {
-        array.into_iter().zip(row).for_each(|(place, &x)| *place = x);
     }
 }
 
-/// The rows as a matrix, where they are along one axis and neighbours lie closer together than the elements of a row.
-fn flat<'a, A>(array: &ArrayViewD<'a, A>) -> Option<ArrayView2<'a, A>> {
-    let array = array.clone().into_dimensionality::<Ix2>().ok()?;
-    (array.strides()[0].unsigned_abs() < array.strides()[1].unsigned_abs()).then_some(array)
+/// A copy in vectors where all sixteen are there, without a call.
+fn copy_line<A: Copy>(from: &[A], to: &mut [A]) {
+    match (<&[A; PARTS]>::try_from(from), <&mut [A; PARTS]>::try_from(&mut *to)) {
+        (Ok(from), Ok(to)) => *to = *from,
+        _ => to.copy_from_slice(from),
+    }
 }

@@ -10,7 +10,7 @@ const BOTTOM: &[(&str, &[&str])] = &[
     ("pointwise", &["real"]),
     ("formula", &["math", "pointwise", "real"]),
     ("kernel", &["element", "pointwise", "real", "fearless_simd"]),
-    ("traverse", &["element", "kernel", "pointwise", "ndarray", "rayon"]),
+    ("traverse", &["element", "kernel", "parts", "pointwise", "ndarray", "rayon"]),
 ];
 /// Rooms that could stand in a user's own crate: they use public names only.
 const OUTSIDE: &[&str] = &["diagnostics", "gradcheck", "init"];

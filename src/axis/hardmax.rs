@@ -3,7 +3,7 @@
 use fearless_simd::Simd;
 
 use super::{Keeps, kernel::row_kernels, softmax::maximum};
-use crate::element::Element;
+use crate::{element::Element, parts::Rows};
 
 /// The hardmax along a row, $y_i = 1$ for the first of the largest elements and $0$ for all others: the limit of the softmax of $β x$ for $β → ∞$, ties broken.
 ///
@@ -25,12 +25,13 @@ row_kernels!(Hardmax);
 
 impl Hardmax {
     pub(crate) const NAME: &'static str = "hardmax";
+    const SIDE_BY_SIDE: bool = false;
     const KEEPS: Keeps = Keeps::Nothing;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, row: &mut [A], _keep: &mut [A], _zeros: bool) {
+    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], _keep: &mut [A], _zeros: bool) {
         let nan = row.iter().fold(false, |nan, x| nan | x.is_nan());
-        let max = maximum(simd, row, 1.0);
+        let max = maximum(simd, rows, row, 1.0)[0];
         let winner = row.iter().position(|&x| x == max);
         row.fill(if nan { A::nan() } else { A::zero() });
         if let Some(y) = winner.filter(|_| !nan).and_then(|winner| row.get_mut(winner)) {
@@ -39,7 +40,7 @@ impl Hardmax {
     }
 
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(_simd: S, gradient: &mut [A], _kept: &[A]) {
+    fn backward_at<S: Simd, A: Element>(_simd: S, _rows: Rows, gradient: &mut [A], _kept: &[A]) {
         gradient.fill(A::zero());
     }
 }

@@ -4,6 +4,8 @@ use std::fmt::Debug;
 
 use fearless_simd::Level;
 
+use crate::parts::Rows;
+
 /// What `forward` keeps of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeps {
@@ -19,21 +21,23 @@ pub trait RowKernel<A>: Debug + Send + Sync {
     fn name(&self) -> &'static str;
     /// What has to be kept.
     fn keeps(&self) -> Keeps;
-    /// Replaces a row by its image; `keep`, of the same length or empty, is filled alongside. `zeros` asks for zeros, not NaN, where all is -infinity.
-    fn forward(&self, level: Level, row: &mut [A], keep: &mut [A], zeros: bool);
-    /// Replaces the gradient with respect to the image by the one with respect to the row.
-    fn backward(&self, level: Level, gradient: &mut [A], kept: &[A]);
+    /// Whether it takes sixteen rows side by side.
+    fn side_by_side(&self) -> bool;
+    /// Replaces rows by their images; `keep`, of the same length or empty, is filled alongside. `zeros` asks for zeros, not NaN, where all is -infinity.
+    fn forward(&self, level: Level, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool);
+    /// Replaces the gradient with respect to the image by the one with respect to the rows.
+    fn backward(&self, level: Level, rows: Rows, gradient: &mut [A], kept: &[A]);
 }
 
 /// A row formula compiled for both element types, in this crate.
 pub(crate) trait CompiledRow {
-    fn forward_single(&self, level: Level, row: &mut [f32], keep: &mut [f32], zeros: bool);
-    fn forward_double(&self, level: Level, row: &mut [f64], keep: &mut [f64], zeros: bool);
-    fn backward_single(&self, level: Level, gradient: &mut [f32], kept: &[f32]);
-    fn backward_double(&self, level: Level, gradient: &mut [f64], kept: &[f64]);
+    fn forward_single(&self, level: Level, rows: Rows, row: &mut [f32], keep: &mut [f32], zeros: bool);
+    fn forward_double(&self, level: Level, rows: Rows, row: &mut [f64], keep: &mut [f64], zeros: bool);
+    fn backward_single(&self, level: Level, rows: Rows, gradient: &mut [f32], kept: &[f32]);
+    fn backward_double(&self, level: Level, rows: Rows, gradient: &mut [f64], kept: &[f64]);
 }
 
-/// Compiles row formulas for both element types: each gives `NAME`, `KEEPS` and generic `forward_at` and `backward_at`.
+/// Compiles row formulas for both element types: each gives `NAME`, `KEEPS`, `SIDE_BY_SIDE` and generic `forward_at` and `backward_at`.
 macro_rules! row_kernels {
     ($($formula:ty),* $(,)?) => {$(
         impl $crate::axis::kernel::CompiledRow for $formula {
@@ -47,20 +51,23 @@ macro_rules! row_kernels {
             fn keeps(&self) -> $crate::axis::Keeps {
                 Self::KEEPS
             }
-            fn forward(&self, level: fearless_simd::Level, row: &mut [A], keep: &mut [A], zeros: bool) {
-                A::row_forward(self, level, row, keep, zeros);
+            fn side_by_side(&self) -> bool {
+                Self::SIDE_BY_SIDE
             }
-            fn backward(&self, level: fearless_simd::Level, gradient: &mut [A], kept: &[A]) {
-                A::row_backward(self, level, gradient, kept);
+            fn forward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, row: &mut [A], keep: &mut [A], zeros: bool) {
+                A::row_forward(self, level, rows, row, keep, zeros);
+            }
+            fn backward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, gradient: &mut [A], kept: &[A]) {
+                A::row_backward(self, level, rows, gradient, kept);
             }
         }
     )*};
     (@compiled $a:ident $forward:ident $backward:ident) => {
-        fn $forward(&self, level: fearless_simd::Level, row: &mut [$a], keep: &mut [$a], zeros: bool) {
-            $crate::kernel::at_level!(level, simd => Self::forward_at(simd, row, keep, zeros));
+        fn $forward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, row: &mut [$a], keep: &mut [$a], zeros: bool) {
+            $crate::kernel::at_level!(level, simd => Self::forward_at(simd, rows, row, keep, zeros));
         }
-        fn $backward(&self, level: fearless_simd::Level, gradient: &mut [$a], kept: &[$a]) {
-            $crate::kernel::at_level!(level, simd => Self::backward_at(simd, gradient, kept));
+        fn $backward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, gradient: &mut [$a], kept: &[$a]) {
+            $crate::kernel::at_level!(level, simd => Self::backward_at(simd, rows, gradient, kept));
         }
     };
 }

@@ -11,7 +11,7 @@ use crate::{
     error::{ActivationError, Result},
     kernel,
     layer::Layer,
-    traverse::{Beside, Order, RowBeside, rows},
+    traverse::{Order, RowArrays, rows},
 };
 
 /// A row formula along one or several axes: the layer behind `Softmax`, `LogSoftmax`, `Softmin` and their like.
@@ -170,62 +170,57 @@ pub struct Call<'a, A> {
     zeros: bool,
 }
 
+/// Puts a number where an element is masked.
+fn set_masked<A: Element>(mask: Option<&ArrayD<bool>>, array: ArrayViewMutD<'_, A>, number: A) {
+    if let Some(mask) = mask.and_then(|mask| mask.broadcast(array.raw_dim())) {
+        Zip::from(array).and(mask).for_each(|y, &keep| {
+            if !keep {
+                *y = number;
+            }
+        });
+    }
+}
+
 impl<A: Element> Call<'_, A> {
-    /// Puts the input where the work is done, and -infinity where it is masked.
-    fn prepare(&self, input: Option<ArrayViewD<'_, A>>, output: &mut ArrayViewMutD<'_, A>) {
-        if let Some(input) = input {
-            output.assign(&input);
+    fn run(
+        &self,
+        order: &Order,
+        axes: &[usize],
+        mut input: Option<ArrayViewD<'_, A>>,
+        mut output: ArrayViewMutD<'_, A>,
+        mut keep: Option<ArrayViewMutD<'_, A>>,
+    ) {
+        let level = kernel::level();
+        if self.mask.is_some() {
+            if let Some(input) = input.take() {
+                output.assign(&input);
+            }
+            set_masked(self.mask, output.view_mut(), A::neg_infinity());
         }
-        if let Some(mask) = self.mask.and_then(|mask| mask.broadcast(output.raw_dim())) {
-            Zip::from(output).and(mask).for_each(|y, &keep| {
-                if !keep {
-                    *y = A::neg_infinity();
-                }
-            });
+        let arrays = RowArrays { input, output, keep: keep.as_mut().map(|keep| keep.view_mut()), kept: None };
+        rows(order, axes, self.kernel.side_by_side(), arrays, &|rows, row, keep, _| self.kernel.forward(level, rows, row, keep, self.zeros));
+        if let Some(keep) = keep {
+            // The sign tells a masked element from one whose probability underflowed.
+            set_masked(self.mask, keep, -A::zero());
         }
     }
 }
 
-pub(crate) fn infer<A: Element>(call: &Call<'_, A>, axes: &[usize], input: Option<ArrayViewD<'_, A>>, mut output: ArrayViewMutD<'_, A>) {
-    let level = kernel::level();
-    let order = Order::of_either(input.as_deref(), &output);
-    call.prepare(input, &mut output);
-    rows(&order, axes, output, Beside::Nothing, &|row, _| call.kernel.forward(level, row, &mut [], call.zeros));
+pub(crate) fn infer<A: Element>(call: &Call<'_, A>, axes: &[usize], input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+    call.run(&Order::of_either(input.as_deref(), &output), axes, input, output, None);
 }
 
-pub(crate) fn forward<A: Element>(
-    call: &Call<'_, A>,
-    axes: &[usize],
-    kept: &mut AlongKept<A>,
-    input: Option<ArrayViewD<'_, A>>,
-    mut output: ArrayViewMutD<'_, A>,
-) {
-    let level = kernel::level();
+pub(crate) fn forward<A: Element>(call: &Call<'_, A>, axes: &[usize], kept: &mut AlongKept<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
     let AlongKept { record, values } = kept;
     record.start_either(input.as_deref(), &output, output.shape());
-    call.prepare(input, &mut output);
-    match call.kernel.keeps() {
-        Keeps::Nothing => rows(&record.order, axes, output, Beside::Nothing, &|row, _| call.kernel.forward(level, row, &mut [], call.zeros)),
-        Keeps::Row => {
-            if values.shape() != output.shape() || Order::of(&values.view()) != record.order {
-                *values = record.order.zeros(output.shape());
-            }
-            rows(&record.order, axes, output, Beside::Fill(values.view_mut()), &|row, beside| {
-                if let RowBeside::Fill(keep) = beside {
-                    call.kernel.forward(level, row, keep, call.zeros);
-                }
-            });
-            if let Some(mask) = call.mask.and_then(|mask| mask.broadcast(values.raw_dim())) {
-                // The sign tells a masked element from one whose probability underflowed.
-                Zip::from(values).and(mask).for_each(|y, &keep| {
-                    if !keep {
-                        *y = -A::zero();
-                    }
-                });
-            }
+    let keep = (call.kernel.keeps() == Keeps::Row).then(|| {
+        if values.shape() != output.shape() || Order::of(&values.view()) != record.order {
+            *values = record.order.zeros(output.shape());
         }
-    }
-    kept.record.finish();
+        values.view_mut()
+    });
+    call.run(&record.order, axes, input, output, keep);
+    record.finish();
 }
 
 pub(crate) fn backward<A: Element>(
@@ -233,18 +228,10 @@ pub(crate) fn backward<A: Element>(
     axes: &[usize],
     kept: &AlongKept<A>,
     gradient: Option<ArrayViewD<'_, A>>,
-    mut output: ArrayViewMutD<'_, A>,
+    output: ArrayViewMutD<'_, A>,
 ) {
     let level = kernel::level();
-    if let Some(gradient) = gradient {
-        output.assign(&gradient);
-    }
-    match kernel.keeps() {
-        Keeps::Nothing => rows(&kept.record.order, axes, output, Beside::Nothing, &|row, _| kernel.backward(level, row, &[])),
-        Keeps::Row => rows(&kept.record.order, axes, output, Beside::Read(kept.values.view()), &|row, beside| {
-            if let RowBeside::Read(kept) = beside {
-                kernel.backward(level, row, kept);
-            }
-        }),
-    }
+    let values = (kernel.keeps() == Keeps::Row).then(|| kept.values.view());
+    let arrays = RowArrays { input: gradient, output, keep: None, kept: values };
+    rows(&kept.record.order, axes, kernel.side_by_side(), arrays, &|rows, row, _, kept| kernel.backward(level, rows, row, kept));
 }

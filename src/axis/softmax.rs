@@ -1,5 +1,7 @@
 //! Softmax, its logarithm, and softmin.
 
+use std::ops::Range;
+
 use fearless_simd::{Simd, SimdBase};
 
 use crate::{
@@ -7,7 +9,7 @@ use crate::{
     element::Element,
     kernel::load,
     math::{Pair, exp_of_negative, log1p_pair},
-    parts::{PARTS, Sums, VECTORS, exact_sum, pieces, splat, with_kept},
+    parts::{PARTS, Rows, Totals, VECTORS, exact_sum, pieces, splat, sum, with_kept},
     real::{LaneMask, Lanes, Real, Work as _},
 };
 
@@ -43,103 +45,167 @@ pub struct Softmin;
 
 row_kernels!(Softmax, LogSoftmax, Softmin);
 
-/// A number in two words of the element type.
+/// The range of a vector of `n` within a line.
 #[inline(always)]
-fn pair<S: Simd, A: Element>(simd: S, (hi, lo): (f64, f64)) -> Pair<Lanes<S, A>> {
-    let first = A::rounded(hi);
-    Pair::new(splat(simd, first), splat(simd, A::rounded((hi - first.widened()) + lo)))
+fn range(vector: usize, n: usize) -> Range<usize> {
+    vector * n..(vector + 1) * n
 }
 
-/// The largest element; -infinity for none, NaN not counted.
+/// A number for each place of a line.
 #[inline(always)]
-pub(super) fn maximum<S: Simd, A: Element>(simd: S, row: &mut [A], sign: f64) -> A {
+fn line<A: Element>(number: impl Fn(usize) -> A) -> [A; PARTS] {
+    let mut line = [A::zero(); PARTS];
+    for (i, place) in line.iter_mut().enumerate() {
+        *place = number(i);
+    }
+    line
+}
+
+/// Numbers in two words of the element type.
+#[inline(always)]
+fn pairs<A: Element>(Totals { hi, lo }: &Totals) -> [[A; PARTS]; 2] {
+    let first = line(
+        #[inline(always)]
+        |i| A::rounded(hi[i]),
+    );
+    let second = line(
+        #[inline(always)]
+        |i| A::rounded((hi[i] - first[i].widened()) + lo[i]),
+    );
+    [first, second]
+}
+
+#[inline(always)]
+fn load_pair<S: Simd, A: Element>(simd: S, [hi, lo]: &[[A; PARTS]; 2], range: Range<usize>) -> Pair<Lanes<S, A>> {
+    Pair::new(load(simd, &hi[range.clone()]), load(simd, &lo[range]))
+}
+
+/// What stands behind the end of a row: e to the power of it is 0.
+#[inline(always)]
+fn padding<A: Element>(sign: f64) -> A {
+    if sign < 0.0 { A::infinity() } else { A::neg_infinity() }
+}
+
+/// The largest element of each row, times the sign; -infinity for none, NaN not counted.
+#[inline(always)]
+pub(super) fn maximum<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], sign: f64) -> [A; PARTS] {
     let n = A::Native::<S>::LEN;
     let mut best = [splat(simd, A::neg_infinity()); VECTORS];
     pieces(
         row,
-        if sign < 0.0 { A::infinity() } else { A::neg_infinity() },
+        padding(sign),
         #[inline(always)]
         |piece| {
             for vector in 0..PARTS / n {
-                let x = load(simd, &piece[vector * n..(vector + 1) * n]) * sign;
+                let x = load(simd, &piece[range(vector, n)]) * sign;
                 best[vector] = Lanes::select(x.gt(best[vector]), x, best[vector]);
             }
         },
     );
-    let mut largest = A::neg_infinity();
-    for best in &best[..PARTS / n] {
-        for &x in best.0.as_slice() {
-            if x > largest {
-                largest = x;
-            }
-        }
+    let mut largest = [A::neg_infinity(); PARTS];
+    for vector in 0..PARTS / n {
+        best[vector].0.store_slice(&mut largest[range(vector, n)]);
     }
-    largest
+    rows.join(
+        largest,
+        #[inline(always)]
+        |a, b| if b > a { b } else { a },
+    )
 }
 
 /// The sum of all e^(x - max), less 1, in two words: no digit of a small remainder is lost to the largest element's 1. Each exponential, rounded, goes to
 /// `store` with its place in the row.
 #[inline(always)]
-fn exponentials<S: Simd, A: Element>(simd: S, row: &mut [A], max: A, sign: f64, mut store: impl FnMut(&mut [A], Lanes<S, A>)) -> (f64, f64) {
+fn exponentials<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], max: &[A; PARTS], sign: f64, mut store: impl FnMut(&mut [A], Lanes<S, A>)) -> Totals {
     let n = A::Native::<S>::LEN;
-    let largest = splat(simd, max);
-    let wide = A::Work::<S>::widen(largest);
-    let (zero, one) = (largest.splat(0.0), largest.splat(1.0));
-    let mut sums = Sums::new(wide.splat(0.0));
+    let (zero, one) = (splat(simd, A::zero()), splat(simd, A::one()));
     let mut tops = [zero; VECTORS];
-    pieces(
+    let sums = sum(
+        n,
+        rows,
         row,
-        if sign < 0.0 { A::infinity() } else { A::neg_infinity() },
+        &[],
+        padding(sign),
+        A::Work::<S>::widen(zero),
         #[inline(always)]
-        |piece| {
-            for vector in 0..PARTS / n {
-                let part = &mut piece[vector * n..(vector + 1) * n];
-                let x = load(simd, part) * sign;
-                // The largest elements are counted instead: 1 each, even where they are infinite.
-                let top = x.is(largest);
-                tops[vector] = tops[vector] + Lanes::select(top, one, zero);
-                let others = A::Work::<S>::widen(Lanes::select(top, largest.splat(f64::NEG_INFINITY), x));
-                let exp = exp_of_negative(Pair::sum(others, -wide));
-                let e = exp.scale(exp.significand().round());
-                sums.add(vector, e);
-                store(part, Lanes::select(top, one, e.narrow()));
-            }
+        |vector, part, _| {
+            let largest = load(simd, &max[range(vector, n)]);
+            let x = load(simd, part) * sign;
+            // The largest elements are counted instead: 1 each, even where they are infinite.
+            let top = x.is(largest);
+            tops[vector] = tops[vector] + Lanes::select(top, one, zero);
+            let others = A::Work::<S>::widen(Lanes::select(top, largest.splat(f64::NEG_INFINITY), x));
+            let exp = exp_of_negative(Pair::sum(others, -A::Work::<S>::widen(largest)));
+            let e = exp.scale(exp.significand().round());
+            store(part, Lanes::select(top, one, e.narrow()));
+            e
         },
     );
-    let mut count = -1.0;
-    for tops in &tops[..PARTS / n] {
-        for &top in tops.0.as_slice() {
-            count += top.widened();
-        }
+    let mut counts = [0.0; PARTS];
+    for vector in 0..PARTS / n {
+        tops[vector].words(&mut counts[range(vector, n)]);
     }
-    let (hi, lo) = sums.total(n);
-    let sum = exact_sum(count, hi);
-    (sum.0, sum.1 + lo)
+    let counts = rows.join(
+        counts,
+        #[inline(always)]
+        |a, b| a + b,
+    );
+    let mut totals = Totals { hi: counts, lo: counts };
+    for i in 0..PARTS {
+        let sum = exact_sum(counts[i] - 1.0, sums.hi[i]);
+        (totals.hi[i], totals.lo[i]) = (sum.0, sum.1 + sums.lo[i]);
+    }
+    totals
 }
 
 /// The maximum to subtract: NaN where the whole row is -infinity, so that the row becomes NaN.
-fn pivot<A: Element>(max: A) -> A {
-    if max == A::neg_infinity() { A::nan() } else { max }
+#[inline(always)]
+fn pivot<A: Element>(max: &[A; PARTS]) -> [A; PARTS] {
+    line(
+        #[inline(always)]
+        |i| if max[i] == A::neg_infinity() { A::nan() } else { max[i] },
+    )
+}
+
+/// The rows that are all -infinity, if there are any.
+#[inline(always)]
+fn blank<A: Element>(rows: Rows, row: &[A], max: &[A; PARTS]) -> Option<[bool; PARTS]> {
+    if !max.contains(&A::neg_infinity()) {
+        return None;
+    }
+    let mut blank = max.map(|max| max == A::neg_infinity());
+    for line in row.chunks(PARTS) {
+        blank.iter_mut().zip(line).for_each(|(blank, x)| *blank &= !x.is_nan());
+    }
+    Some(rows.join(blank, |a, b| a & b))
+}
+
+/// Fills rows with a number.
+#[inline(always)]
+fn fill<A: Element>(row: &mut [A], blank: &[bool; PARTS], number: A) {
+    for line in row.chunks_mut(PARTS) {
+        line.iter_mut().zip(blank).filter(|(_, blank)| **blank).for_each(|(x, _)| *x = number);
+    }
 }
 
 /// The softmax of sign · x.
 #[inline(always)]
-fn normalize<S: Simd, A: Element>(simd: S, row: &mut [A], keep: &mut [A], zeros: bool, sign: f64) {
-    let max = maximum(simd, row, sign);
-    if zeros && max == A::neg_infinity() && !row.iter().any(|x| x.is_nan()) {
-        row.fill(A::zero());
-        keep.fill(A::zero());
-        return;
-    }
+fn normalize<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, sign: f64) {
+    let max = maximum(simd, rows, row, sign);
+    let blank = if zeros { blank(rows, row, &max) } else { None };
     let rest = exponentials(
         simd,
+        rows,
         row,
-        pivot(max),
+        &pivot(&max),
         sign,
         #[inline(always)]
         |part, e| e.0.store_slice(part),
     );
-    scale(simd, row, rest);
+    scale(simd, rows, row, &rest);
+    if let Some(blank) = blank {
+        fill(row, &blank, A::zero());
+    }
     if !keep.is_empty() {
         keep.copy_from_slice(row);
     }
@@ -147,21 +213,28 @@ fn normalize<S: Simd, A: Element>(simd: S, row: &mut [A], keep: &mut [A], zeros:
 
 /// Divides by 1 and the rest.
 #[inline(always)]
-fn scale<S: Simd, A: Element>(simd: S, row: &mut [A], (hi, lo): (f64, f64)) {
+fn scale<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], rest: &Totals) {
     let n = A::Native::<S>::LEN;
-    let sum = exact_sum(1.0, hi);
-    let inverse = 1.0 / sum.0;
-    // The inverse in two words: a remainder of 1 tells what its rounding lost.
-    let remainder = f64::mul_add(-inverse, sum.0, 1.0) - inverse * (sum.1 + lo);
-    let inverse = pair::<S, A>(simd, (inverse, inverse * remainder));
+    let inverse = rest.map(
+        rows,
+        #[inline(always)]
+        |hi, lo| {
+            let sum = exact_sum(1.0, hi);
+            let inverse = 1.0 / sum.0;
+            // The inverse in two words: a remainder of 1 tells what its rounding lost.
+            let remainder = f64::mul_add(-inverse, sum.0, 1.0) - inverse * (sum.1 + lo);
+            (inverse, inverse * remainder)
+        },
+    );
+    let inverse = pairs::<A>(&inverse);
     pieces(
         row,
         A::zero(),
         #[inline(always)]
         |piece| {
             for vector in 0..PARTS / n {
-                let part = &mut piece[vector * n..(vector + 1) * n];
-                inverse.times_rounded(load(simd, part)).0.store_slice(part);
+                let part = &mut piece[range(vector, n)];
+                load_pair(simd, &inverse, range(vector, n)).times_rounded(load(simd, part)).0.store_slice(part);
             }
         },
     );
@@ -169,47 +242,47 @@ fn scale<S: Simd, A: Element>(simd: S, row: &mut [A], (hi, lo): (f64, f64)) {
 
 /// g becomes y (g - Σ g y); where y is 0 the gradient counts for nothing, whatever it is.
 #[inline(always)]
-fn softmax_gradient<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], sign: f64) {
+fn softmax_gradient<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A], sign: f64) {
     let zero = splat(simd, A::zero());
-    let (hi, lo) = sum_with(
+    let total = sum_with(
         simd,
+        rows,
         gradient,
         kept,
         #[inline(always)]
         |g, y| Lanes::select(y.is(0.0), zero, g * y),
     );
-    let mean = splat(simd, A::rounded(hi + lo));
+    let mean = line(
+        #[inline(always)]
+        |i| A::rounded(total.hi[i] + total.lo[i]),
+    );
     replace_with(
         simd,
         gradient,
         kept,
         #[inline(always)]
-        |g, y| Lanes::select(y.is(0.0), zero, (g - mean) * y * sign),
+        |range, g, y| Lanes::select(y.is(0.0), zero, (g - load(simd, &mean[range])) * y * sign),
     );
 }
 
 /// The sum of a term of the gradient and what was kept, in two words.
 #[inline(always)]
-fn sum_with<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], term: impl Fn(Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) -> (f64, f64) {
-    let n = A::Native::<S>::LEN;
-    let mut sums = Sums::new(splat(simd, A::zero()));
-    with_kept(
+fn sum_with<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A], term: impl Fn(Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) -> Totals {
+    sum(
+        A::Native::<S>::LEN,
+        rows,
         gradient,
         kept,
+        A::zero(),
+        splat(simd, A::zero()),
         #[inline(always)]
-        |g, y| {
-            for vector in 0..PARTS / n {
-                let range = vector * n..(vector + 1) * n;
-                sums.add(vector, term(load(simd, &g[range.clone()]), load(simd, &y[range])));
-            }
-        },
-    );
-    sums.total(n)
+        |_, g, y| term(load(simd, g), load(simd, y)),
+    )
 }
 
-/// Replaces the gradient by a function of it and what was kept.
+/// Replaces the gradient by a function of its place within a line, of itself and of what was kept.
 #[inline(always)]
-fn replace_with<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], f: impl Fn(Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) {
+fn replace_with<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], f: impl Fn(Range<usize>, Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) {
     let n = A::Native::<S>::LEN;
     with_kept(
         gradient,
@@ -217,8 +290,8 @@ fn replace_with<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], f:
         #[inline(always)]
         |g, y| {
             for vector in 0..PARTS / n {
-                let range = vector * n..(vector + 1) * n;
-                let result = f(load(simd, &g[range.clone()]), load(simd, &y[range.clone()]));
+                let range = range(vector, n);
+                let result = f(range.clone(), load(simd, &g[range.clone()]), load(simd, &y[range.clone()]));
                 result.0.store_slice(&mut g[range]);
             }
         },
@@ -227,51 +300,51 @@ fn replace_with<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], f:
 
 impl Softmax {
     pub(crate) const NAME: &'static str = "softmax";
+    const SIDE_BY_SIDE: bool = true;
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, row: &mut [A], keep: &mut [A], zeros: bool) {
-        normalize(simd, row, keep, zeros, 1.0);
+    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool) {
+        normalize(simd, rows, row, keep, zeros, 1.0);
     }
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A]) {
-        softmax_gradient(simd, gradient, kept, 1.0);
+    fn backward_at<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A]) {
+        softmax_gradient(simd, rows, gradient, kept, 1.0);
     }
 }
 
 impl Softmin {
     pub(crate) const NAME: &'static str = "softmin";
+    const SIDE_BY_SIDE: bool = true;
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, row: &mut [A], keep: &mut [A], zeros: bool) {
-        normalize(simd, row, keep, zeros, -1.0);
+    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool) {
+        normalize(simd, rows, row, keep, zeros, -1.0);
     }
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A]) {
-        softmax_gradient(simd, gradient, kept, -1.0);
+    fn backward_at<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A]) {
+        softmax_gradient(simd, rows, gradient, kept, -1.0);
     }
 }
 
 impl LogSoftmax {
     pub(crate) const NAME: &'static str = "log_softmax";
+    const SIDE_BY_SIDE: bool = true;
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, row: &mut [A], keep: &mut [A], zeros: bool) {
+    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool) {
         let n = A::Native::<S>::LEN;
-        let max = maximum(simd, row, 1.0);
-        if zeros && max == A::neg_infinity() && !row.iter().any(|x| x.is_nan()) {
-            row.fill(A::zero());
-            keep.fill(-A::zero());
-            return;
-        }
-        let max = pivot(max);
+        let max = maximum(simd, rows, row, 1.0);
+        let blank = if zeros { blank(rows, row, &max) } else { None };
+        let max = pivot(&max);
         let rest = if keep.is_empty() {
             exponentials(
                 simd,
+                rows,
                 row,
-                max,
+                &max,
                 1.0,
                 #[inline(always)]
                 |_, _| (),
@@ -280,54 +353,67 @@ impl LogSoftmax {
             keep.copy_from_slice(row);
             let rest = exponentials(
                 simd,
+                rows,
                 keep,
-                max,
+                &max,
                 1.0,
                 #[inline(always)]
                 |part, e| e.0.store_slice(part),
             );
-            scale(simd, keep, rest);
+            scale(simd, rows, keep, &rest);
             rest
         };
-        let max = A::Work::<S>::widen(splat(simd, max));
-        let logarithm = log1p_pair(Pair::new(max.splat(rest.0), max.splat(rest.1)));
+        let zero = A::Work::<S>::widen(splat(simd, A::zero()));
+        let mut logarithms = [Pair::exact(zero); VECTORS];
+        for vector in 0..(PARTS / n).min(rows.count()) {
+            let (hi, lo) = (&rest.hi[range(vector, n)], &rest.lo[range(vector, n)]);
+            logarithms[vector] = log1p_pair(Pair::new(A::Work::<S>::from_words(simd, hi), A::Work::<S>::from_words(simd, lo)));
+        }
+        if rows == Rows::One {
+            logarithms = [logarithms[0]; VECTORS];
+        }
         pieces(
             row,
             A::neg_infinity(),
             #[inline(always)]
             |piece| {
                 for vector in 0..PARTS / n {
-                    let part = &mut piece[vector * n..(vector + 1) * n];
-                    let x = load(simd, part);
-                    let wide = A::Work::<S>::widen(x);
-                    let shift = Pair::sum(wide, -max);
+                    let part = &mut piece[range(vector, n)];
+                    let (x, max) = (A::Work::<S>::widen(load(simd, part)), A::Work::<S>::widen(load(simd, &max[range(vector, n)])));
+                    let shift = Pair::sum(x, -max);
                     // Infinite logits have no lower word: the largest are at 0, the others at -infinity.
-                    let shift = Pair::select(wide.is(max), Pair::exact(max.splat(0.0)), shift);
-                    let difference = shift.add(logarithm.negate()).round();
+                    let shift = Pair::select(x.is(max), Pair::exact(zero), shift);
+                    let difference = shift.add(logarithms[vector].negate()).round();
                     A::Work::<S>::select(shift.hi.is(f64::NEG_INFINITY), shift.hi, difference).narrow().0.store_slice(part);
                 }
             },
         );
+        if let Some(blank) = blank {
+            fill(row, &blank, A::zero());
+            // As if all were masked.
+            fill(keep, &blank, -A::zero());
+        }
     }
 
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A]) {
+    fn backward_at<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A]) {
         let zero = splat(simd, A::zero());
         // The gradient of a masked element counts for nothing.
-        let sum = sum_with(
+        let total = sum_with(
             simd,
+            rows,
             gradient,
             kept,
             #[inline(always)]
             |g, y| Lanes::select(masked(y), zero, g),
         );
-        let total = pair::<S, A>(simd, sum);
+        let total = pairs::<A>(&total);
         replace_with(
             simd,
             gradient,
             kept,
             #[inline(always)]
-            |g, y| Lanes::select(masked(y), zero, g - total.times_rounded(y)),
+            |range, g, y| Lanes::select(masked(y), zero, g - load_pair(simd, &total, range).times_rounded(y)),
         );
     }
 }

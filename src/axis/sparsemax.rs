@@ -7,7 +7,7 @@ use crate::{
     element::Element,
     kernel::load,
     math::Pair,
-    parts::{PARTS, Sums, VECTORS, exact_sum, pieces, splat, with_kept},
+    parts::{PARTS, Rows, Sums, VECTORS, exact_sum, pieces, splat, with_kept},
     real::{LaneMask, Lanes, Real},
 };
 
@@ -161,12 +161,13 @@ impl Threshold {
 
 impl Sparsemax {
     pub(crate) const NAME: &'static str = "sparsemax";
+    const SIDE_BY_SIDE: bool = false;
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, row: &mut [A], keep: &mut [A], zeros: bool) {
+    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool) {
         let nan = row.iter().fold(false, |nan, x| nan | x.is_nan());
-        let max = maximum(simd, row, 1.0);
+        let max = maximum(simd, rows, row, 1.0)[0];
         if nan || max == A::neg_infinity() {
             row.fill(if zeros && !nan { A::zero() } else { A::nan() });
         } else if max == A::infinity() {
@@ -206,7 +207,7 @@ impl Sparsemax {
     }
 
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A]) {
+    fn backward_at<S: Simd, A: Element>(simd: S, _rows: Rows, gradient: &mut [A], kept: &[A]) {
         let n = <f64 as SimdFloatElement>::Native::<S>::LEN;
         let mut tally = Tally::new(splat(simd, 0.0));
         with_kept(

@@ -312,10 +312,10 @@ impl<'a, A: Element> Source<'a, A> {
         match self {
             Self::InPlace => None,
             Self::Slice(slice) => Some(&slice[..count]),
-            Self::View(view, start) => {
+            Self::View(view, start) => Some(view.slice(start, count).unwrap_or_else(|| {
                 view.read(start, &mut buffer[..count]);
-                Some(&buffer[..count])
-            }
+                &buffer[..count]
+            })),
         }
     }
 }
@@ -576,7 +576,15 @@ macro_rules! pieces {
     }};
 }
 
-impl<A: Element> Strided<ArrayViewD<'_, A>> {
+impl<'a, A: Element> Strided<ArrayViewD<'a, A>> {
+    /// So many elements from `start` on, if they lie one behind the other within a row.
+    fn slice(&self, start: usize, count: usize) -> Option<&'a [A]> {
+        let (indices, offset) = locate(self.0.shape(), start);
+        let plane = indices.fold(self.0.clone(), |view, index| view.index_axis_move(Axis(0), index));
+        let (row, column) = (offset / plane.len_of(Axis(1)), offset % plane.len_of(Axis(1)));
+        plane.index_axis_move(Axis(0), row).to_slice()?.get(column..column + count)
+    }
+
     /// The elements from `start` on, as many as `buffer` holds.
     fn read(&self, start: usize, buffer: &mut [A]) {
         let mut done = 0;

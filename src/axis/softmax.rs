@@ -135,8 +135,7 @@ fn exponentials<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], max: &[
             let top = x.is(largest);
             tops[vector] = tops[vector] + Lanes::select(top, one, zero);
             let others = A::Work::<S>::widen(Lanes::select(top, largest.splat(f64::NEG_INFINITY), x));
-            let exp = exp_of_negative(Pair::sum(others, -A::Work::<S>::widen(largest)));
-            let e = exp.scale(exp.significand().round());
+            let e = exp_of_negative(Pair::sum(others, -A::Work::<S>::widen(largest))).value();
             store(part, Lanes::select(top, one, e.narrow()));
             e
         },

@@ -205,9 +205,9 @@ pub(crate) fn sum<A: Element, T: Real>(
             padded[..rest.len()].copy_from_slice(rest);
             kept_padded[..kept.len()].copy_from_slice(kept);
         }
-        for vector in 0..PARTS / n {
+        for (vector, last) in last.iter_mut().enumerate().take(PARTS / n) {
             let range = vector * n..(vector + 1) * n;
-            last[vector] = term(vector, &mut padded[range.clone()], &kept_padded[range]);
+            *last = term(vector, &mut padded[range.clone()], &kept_padded[range]);
         }
         if rows == Rows::One {
             rest.copy_from_slice(&padded[..rest.len()]);
@@ -229,8 +229,8 @@ pub(crate) fn sum<A: Element, T: Real>(
             }
         }
         if group >= short {
-            for vector in 0..PARTS / n {
-                sums.add(vector, last[vector]);
+            for (vector, &last) in last.iter().enumerate().take(PARTS / n) {
+                sums.add(vector, last);
             }
         }
         sums.words(n, hi, lo);

@@ -859,7 +859,7 @@ impl<A: Element> RowArrays<'_, A, Ix1> {
             if let Some(input) = self.input.and_then(|input| input.to_slice()) {
                 row.copy_from_slice(input);
             }
-            let keep = self.keep.and_then(|keep| keep.into_slice()).unwrap_or_default();
+            let keep = self.keep.and_then(ArrayBase::into_slice).unwrap_or_default();
             body(Rows::One, row, keep, self.kept.and_then(|kept| kept.to_slice()).unwrap_or_default());
         }
     }
@@ -896,9 +896,9 @@ impl<A: Element> RowArrays<'_, A, Ix2> {
     fn gathered(mut self, scratch: &mut [A], places: Places, body: RowBody<'_, A>) {
         let (count, length) = self.output.dim();
         let (main, beside) = scratch.split_at_mut(scratch.len() / 2);
-        places.gather(self.input.unwrap_or(self.output.view()), main);
+        places.gather(&self.input.unwrap_or(self.output.view()), main);
         if let Some(kept) = self.kept {
-            places.gather(kept, beside);
+            places.gather(&kept, beside);
         }
         for row in (0..count).step_by(places.rows.count()) {
             let start = places.of(row);
@@ -937,7 +937,7 @@ impl Places {
     }
 
     /// Copies rows into the buffer: line by line where neighbours lie side by side in memory too, else in tiles, so that each line of memory is met once.
-    fn gather<A: Element>(self, from: ArrayView2<'_, A>, buffer: &mut [A]) {
+    fn gather<A: Element>(self, from: &ArrayView2<'_, A>, buffer: &mut [A]) {
         let length = from.ncols();
         if self.row == 1 && from.strides()[0] == 1 {
             for (element, line) in from.columns().into_iter().enumerate() {

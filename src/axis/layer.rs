@@ -16,7 +16,7 @@ use crate::{
 
 /// A row formula along one or several axes: the layer behind `Softmax`, `LogSoftmax`, `Softmin` and their like.
 ///
-/// Rows that do not lie one behind the other in memory are brought together sixteen neighbours at a time, so that no axis is a slow path. The result has the
+/// Rows that are short or do not lie one behind the other in memory are worked on sixteen neighbours at a time, so that no axis is a slow path. The result has the
 /// same bits for every axis, layout and number of threads.
 #[derive(Clone, Debug)]
 pub struct Along<F, A = f32> {

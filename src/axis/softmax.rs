@@ -120,7 +120,7 @@ fn exponentials<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], max: &[
     let n = A::Native::<S>::LEN;
     let (zero, one) = (splat(simd, A::zero()), splat(simd, A::one()));
     let mut tops = [zero; VECTORS];
-    let sums = sum(
+    let mut sums = sum(
         n,
         rows,
         row,
@@ -149,12 +149,11 @@ fn exponentials<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], max: &[
         #[inline(always)]
         |a, b| a + b,
     );
-    let mut totals = Totals { hi: counts, lo: counts };
-    for i in 0..PARTS {
-        let sum = exact_sum(counts[i] - 1.0, sums.hi[i]);
-        (totals.hi[i], totals.lo[i]) = (sum.0, sum.1 + sums.lo[i]);
+    for ((hi, lo), count) in sums.hi.iter_mut().zip(&mut sums.lo).zip(counts) {
+        let sum = exact_sum(count - 1.0, *hi);
+        (*hi, *lo) = (sum.0, sum.1 + *lo);
     }
-    totals
+    sums
 }
 
 /// The maximum to subtract: NaN where the whole row is -infinity, so that the row becomes NaN.
@@ -364,9 +363,9 @@ impl LogSoftmax {
         };
         let zero = A::Work::<S>::widen(splat(simd, A::zero()));
         let mut logarithms = [Pair::exact(zero); VECTORS];
-        for vector in 0..(PARTS / n).min(rows.count()) {
+        for (vector, logarithm) in logarithms.iter_mut().enumerate().take((PARTS / n).min(rows.count())) {
             let (hi, lo) = (&rest.hi[range(vector, n)], &rest.lo[range(vector, n)]);
-            logarithms[vector] = log1p_pair(Pair::new(A::Work::<S>::from_words(simd, hi), A::Work::<S>::from_words(simd, lo)));
+            *logarithm = log1p_pair(Pair::new(A::Work::<S>::from_words(simd, hi), A::Work::<S>::from_words(simd, lo)));
         }
         if rows == Rows::One {
             logarithms = [logarithms[0]; VECTORS];

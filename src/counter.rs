@@ -61,7 +61,7 @@ impl Counter {
         let runs = Runs::logical(output.shape(), order);
         pass(order, Cost::Arithmetic, input, output, Positioned(0, keep), &|x, y, Positioned(start, mut keep)| {
             if let Some(x) = x {
-                y.copy_from_slice(x);
+                kernel::copy(x, y);
             }
             let mut words = [0; BLOCK];
             for (block, y) in y.chunks_mut(BLOCK).enumerate() {

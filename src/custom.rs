@@ -5,7 +5,7 @@ use std::fmt;
 use crate::{
     element::Element,
     elementwise::Elementwise,
-    kernel::{Keep, Kernel, Kind},
+    kernel::{Keep, Kernel, Kind, copy},
     pointwise::Cost,
 };
 
@@ -83,7 +83,7 @@ impl<V: Fn(A) -> A + Send + Sync, D: Fn(A) -> A + Send + Sync, A: Element> Kerne
     }
     fn run(&self, _level: fearless_simd::Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
         if let Some(input) = input {
-            output.copy_from_slice(input);
+            copy(input, output);
         }
         match keep {
             Keep::Derivative(derivative) => {

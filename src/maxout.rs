@@ -190,7 +190,7 @@ fn run<A: Element>(layer: &Maxout<A>, order: &Order, input: &ArrayViewD<'_, A>, 
 fn larger<A: Element>(level: Level, input: &[A], output: &mut [A], winners: Option<&mut [u32]>, piece: u32) {
     match winners {
         _ if piece == 0 => {
-            output.copy_from_slice(input);
+            kernel::copy(input, output);
             winners.into_iter().for_each(|winners| winners.fill(0));
         }
         Some(winners) => at_level!(level, simd => larger_at(simd, input, output, winners, piece)),

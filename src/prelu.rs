@@ -260,7 +260,7 @@ fn rectify<S: Simd, A: Element>(simd: S, runs: &Runs, start: usize, x: Option<&[
         #[inline(always)]
         |x, y, block| {
             if let Some(keep) = &mut keep {
-                keep[block.clone()].copy_from_slice(x);
+                kernel::copy(x, &mut keep[block.clone()]);
             }
             runs.visit(
                 start + block.start,

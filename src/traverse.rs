@@ -3,13 +3,13 @@
 use std::{cmp::Reverse, ops::Range};
 
 use ndarray::{
-    ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix1, Ix2, IxDyn, RemoveAxis,
-    ShapeError,
+    ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix1, Ix2, IxDyn,
+    RemoveAxis, ShapeError,
 };
 
 use crate::{
     element::Element,
-    kernel::WORD,
+    kernel::{WORD, copy},
     parts::{PARTS, Rows},
     pointwise::Cost,
 };
@@ -597,7 +597,7 @@ impl<'a, A: Element> Strided<ArrayViewD<'a, A>> {
             done += pieces!(plane, offset, rest, view, |piece, part| {
                 let columns = piece.ncols();
                 if across(piece.shape(), piece.strides()) {
-                    Places::one_behind_the_other(columns).gather(piece, part);
+                    Places::one_behind_the_other(columns).gather(&piece, part);
                 } else if let Ok(part) = ArrayViewMut2::from_shape(piece.dim(), part) {
                     assign(part, &piece);
                 }
@@ -857,7 +857,7 @@ impl<A: Element> RowArrays<'_, A, Ix1> {
     fn run(self, body: RowBody<'_, A>) {
         if let Some(row) = self.output.into_slice() {
             if let Some(input) = self.input.and_then(|input| input.to_slice()) {
-                row.copy_from_slice(input);
+                copy(input, row);
             }
             let keep = self.keep.and_then(ArrayBase::into_slice).unwrap_or_default();
             body(Rows::One, row, keep, self.kept.and_then(|kept| kept.to_slice()).unwrap_or_default());

@@ -7,7 +7,7 @@ use fearless_simd::{Simd, SimdBase};
 use crate::{
     axis::{Keeps, kernel::row_kernels},
     element::Element,
-    kernel::load,
+    kernel::{copy, load},
     math::{Pair, exp_of_negative, log1p_pair},
     parts::{PARTS, Rows, Totals, VECTORS, exact_sum, pieces, splat, sum, with_kept},
     real::{LaneMask, Lanes, Real, Work as _},
@@ -205,7 +205,7 @@ fn normalize<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut
         fill(row, &blank, A::zero());
     }
     if !keep.is_empty() {
-        keep.copy_from_slice(row);
+        copy(row, keep);
     }
 }
 
@@ -348,7 +348,7 @@ impl LogSoftmax {
                 |_, _| (),
             )
         } else {
-            keep.copy_from_slice(row);
+            copy(row, keep);
             let rest = exponentials(
                 simd,
                 rows,

@@ -5,7 +5,7 @@ use fearless_simd::{Simd, SimdBase, SimdFloatElement};
 use super::{Keeps, kernel::row_kernels, softmax::maximum};
 use crate::{
     element::Element,
-    kernel::load,
+    kernel::{copy, load},
     math::Pair,
     parts::{PARTS, Rows, Sums, VECTORS, exact_sum, pieces, splat, with_kept},
     real::{LaneMask, Lanes, Real},
@@ -202,7 +202,7 @@ impl Sparsemax {
             );
         }
         if !keep.is_empty() {
-            keep.copy_from_slice(row);
+            copy(row, keep);
         }
     }
 

@@ -951,6 +951,16 @@ impl Places {
             }
         } else {
             for (tile, from) in from.axis_chunks_iter(Axis(1), PARTS).enumerate() {
+                if from.strides()[0] == 1 {
+                    for (from, to) in from.axis_chunks_iter(Axis(0), PARTS).zip(buffer.chunks_mut(self.group)) {
+                        let mut block = [A::zero(); PARTS * PARTS];
+                        for (from, to) in from.columns().into_iter().zip(block.chunks_mut(PARTS)) {
+                            copy_line(from.to_slice().unwrap_or_default(), &mut to[..from.len()]);
+                        }
+                        transpose(&block, PARTS, &mut to[tile * PARTS..], self.row);
+                    }
+                    continue;
+                }
                 for (row, from) in from.rows().into_iter().enumerate() {
                     let to = buffer[self.of(row) + tile * PARTS * self.element..].iter_mut().step_by(self.element);
                     to.zip(from).for_each(|(to, from)| *to = *from);
@@ -974,6 +984,19 @@ impl Places {
             }
         } else {
             for (tile, mut to) in to.axis_chunks_iter_mut(Axis(1), PARTS).enumerate() {
+                if to.strides()[0] == 1 {
+                    for (mut to, from) in to.axis_chunks_iter_mut(Axis(0), PARTS).zip(buffer.chunks(self.group)) {
+                        let (mut rows, mut block) = ([A::zero(); PARTS * PARTS], [A::zero(); PARTS * PARTS]);
+                        for (from, to) in from[tile * PARTS..].chunks(self.row).zip(rows.chunks_mut(PARTS)) {
+                            copy_line(&from[..PARTS], to);
+                        }
+                        transpose(&rows, PARTS, &mut block, PARTS);
+                        for (to, from) in to.columns_mut().into_iter().zip(block.chunks(PARTS)) {
+                            copy_line(&from[..to.len()], to.into_slice().unwrap_or_default());
+                        }
+                    }
+                    continue;
+                }
                 for (row, to) in to.rows_mut().into_iter().enumerate() {
                     let from = buffer[self.of(row) + tile * PARTS * self.element..].iter().step_by(self.element);
                     to.into_iter().zip(from).for_each(|(to, from)| *to = *from);

@@ -936,6 +936,11 @@ impl Places {
         row / PARTS * self.group + row % PARTS * self.row
     }
 
+    /// Whether rows of so many elements may be filled up to whole tiles.
+    fn has_room(self, length: usize) -> bool {
+        self.row >= length.next_multiple_of(PARTS)
+    }
+
     /// Copies rows into the buffer: line by line where neighbours lie side by side in memory too, else in tiles, so that each line of memory is met once.
     fn gather<A: Element>(self, from: &ArrayView2<'_, A>, buffer: &mut [A]) {
         let length = from.ncols();
@@ -951,7 +956,7 @@ impl Places {
             }
         } else {
             for (tile, from) in from.axis_chunks_iter(Axis(1), PARTS).enumerate() {
-                if from.strides()[0] == 1 {
+                if from.strides()[0] == 1 && self.has_room(length) {
                     for (from, to) in from.axis_chunks_iter(Axis(0), PARTS).zip(buffer.chunks_mut(self.group)) {
                         let mut block = [A::zero(); PARTS * PARTS];
                         for (from, to) in from.columns().into_iter().zip(block.chunks_mut(PARTS)) {
@@ -984,7 +989,7 @@ impl Places {
             }
         } else {
             for (tile, mut to) in to.axis_chunks_iter_mut(Axis(1), PARTS).enumerate() {
-                if to.strides()[0] == 1 {
+                if to.strides()[0] == 1 && self.has_room(length) {
                     for (mut to, from) in to.axis_chunks_iter_mut(Axis(0), PARTS).zip(buffer.chunks(self.group)) {
                         let (mut rows, mut block) = ([A::zero(); PARTS * PARTS], [A::zero(); PARTS * PARTS]);
                         for (from, to) in from[tile * PARTS..].chunks(self.row).zip(rows.chunks_mut(PARTS)) {

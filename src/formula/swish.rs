@@ -44,8 +44,9 @@ impl Pointwise for Swish {
     fn spec(&self) -> String {
         format!("swish({})", self.beta)
     }
+    /// For other β the root of the derivative lies elsewhere, with more digits lost around it.
     fn widens(&self) -> bool {
-        false
+        self.beta != 1.0
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
@@ -61,6 +62,6 @@ impl Pointwise for Swish {
             return T::select(x.is(x), x.splat(0.5), x);
         }
         let (y, _) = self.argument(x);
-        Gate::new(y.magnitude(), y.hi.le(0.0)).gated_slope(y.magnitude())
+        Gate::new(y.magnitude(), y.hi.le(0.0)).gated_slope_near_root(y.magnitude())
     }
 }

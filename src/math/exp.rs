@@ -136,11 +136,15 @@ impl<T: Real> Exp<T> {
 
     /// 1 + e^y of what was [shifted down](exp_of_positive), and 1 shifted down likewise.
     #[inline(always)]
-    pub(crate) fn one_more(self) -> (T, T) {
+    pub(crate) fn one_more(self) -> (Pair<T>, T) {
         let unit = self.power.splat(f64::powi(2.0, -range::<T>().1));
         let whole = Pair::fast_sum(self.power, unit);
-        let sum = if T::SPARE { self.r.mul_add(self.power, whole.hi) } else { whole.hi + self.p().mul_add(self.power, whole.lo) };
-        (sum, unit)
+        if T::SPARE {
+            return (Pair::exact(self.r.mul_add(self.power, whole.hi)), unit);
+        }
+        let p = Pair::fast_sum(self.r, self.t);
+        let sum = Pair::fast_sum(whole.hi, p.hi.mul_add(self.power, whole.lo));
+        (sum.plus_low(p.lo * self.power), unit)
     }
 
     /// e^y · 2^-n in two words, between 0.7 and 1.42.

@@ -15,7 +15,7 @@ pub(crate) struct Gate<T: Real> {
     small: T,
     unit: T,
     /// 1 / small.
-    divisor: T,
+    divisor: Pair<T>,
 }
 
 impl<T: Real> Gate<T> {
@@ -23,7 +23,7 @@ impl<T: Real> Gate<T> {
     #[inline(always)]
     pub(crate) fn new(magnitude: Pair<T>, negative: T::Mask) -> Self {
         let (divisor, unit) = exp_of_positive(magnitude).one_more();
-        Self { negative, small: unit.splat(1.0) / divisor, unit, divisor }
+        Self { negative, small: unit.splat(1.0) / divisor.hi, unit, divisor }
     }
 
     /// σ(-|y|).
@@ -49,18 +49,32 @@ impl<T: Real> Gate<T> {
     #[inline(always)]
     pub(crate) fn times(self, a: T, inside: T) -> T {
         // A second division where the derivative wants the first one: one rounding less than the product.
-        let shut = if T::SPARE { inside * self.small } else { inside / self.divisor } * self.unit;
+        let shut = if T::SPARE { inside * self.small } else { inside / self.divisor.hi } * self.unit;
         T::select(self.negative, shut, a - shut)
     }
 
     /// σ(y) + z σ(y) σ(-y) from |z|, for z of the sign of y: the derivative of x σ(y(x)) with z = x y'(x).
-    ///
-    /// Below 0 that is σ(y) (1 - |z| + |z| σ(y)): the first difference, in two words, keeps the digits near its root.
     #[inline(always)]
     pub(crate) fn gated_slope(self, z: Pair<T>) -> T {
-        let one = z.hi.splat(1.0);
-        let small = self.small();
-        let sum = z.hi.mul_add(small, T::select(self.negative, (one - z.hi) - z.lo, one));
-        T::select(self.negative, sum * self.small * self.unit, sum * (one - small))
+        self.gated_slope_with(z, z.hi.splat(0.0))
+    }
+
+    /// The same, with more of its digits at some distance from its root.
+    #[inline(always)]
+    pub(crate) fn gated_slope_near_root(self, z: Pair<T>) -> T {
+        if T::SPARE {
+            return self.gated_slope(z);
+        }
+        let remainder = (-self.small).mul_add(self.divisor.hi, self.unit.splat(1.0)) - self.small * self.divisor.lo;
+        self.gated_slope_with(z, remainder * self.small())
+    }
+
+    /// The derivative, where σ(-|y|) has this lower word.
+    #[inline(always)]
+    fn gated_slope_with(self, z: Pair<T>, low: T) -> T {
+        let (zero, one) = (z.hi.splat(0.0), z.hi.splat(1.0));
+        // 1 - |z| + |z| σ(y) below 0 and 1 + |z| σ(-y) above: the lower words come last, so that no digit is lost near the root.
+        let sum = z.hi.mul_add(self.small(), T::select(self.negative, one - z.hi, one)) + (z.hi * low - T::select(self.negative, z.lo, zero));
+        T::select(self.negative, sum * self.small * self.unit, sum * (one - self.small()))
     }
 }

@@ -28,7 +28,7 @@ pub fn tanh<T: Real>(x: T) -> T {
 #[inline(always)]
 pub(crate) fn sech_squared<T: Real>(x: T) -> T {
     let (sum, unit) = exp_of_positive(argument(x)).one_more();
-    let gate = unit.splat(1.0) / sum;
+    let gate = unit.splat(1.0) / sum.hi;
     // The power of two comes late, so that a subnormal result is rounded once.
     let slope = gate * 4.0 * unit;
     slope.mul_add(-(gate * unit), slope)

@@ -9,9 +9,9 @@ makes it faster), uses no random numbers, and gives the same output each time.
     python3 coefficients.py log1p          2 atanh(s) = 2 s + s z L(z), z = s^2
     python3 coefficients.py mills          (t + k)/2 erfcx(t/sqrt 2) in (t-k)/(t+k)
     python3 coefficients.py tanhshrink     (x - tanh x)/x^3 in x^2
-    python3 coefficients.py all            the four above
+    python3 coefficients.py mills-rational erfcx(t/sqrt 2)/2 as a quotient, for f32
+    python3 coefficients.py all            the five above
     python3 coefficients.py mills-search   how the constant k of `mills` was chosen
-    python3 coefficients.py mills-rational degrees of rational forms of `mills`
 
 How a table is made
 -------------------
@@ -328,7 +328,7 @@ def table_exp():
     print("//    |r^2 (q_hat - q)| / |expm1(r)|.  q[0] is exactly 0.5.")
     prob = Problem("-0.3470", "0.3470", exp_q,
                    lambda r, q: r * r / abs(mp.expm1(r)))
-    for el, bits, d0 in ((F32, 29, 3), (F64, 58, 7)):
+    for el, bits, d0 in ((F32, 26, 3), (F64, 58, 7)):
         bound = mpf(2) ** -bits
         c, err, low, ideal = minimal_table(prob, el, bound, d0,
                                            [mpf("0.5")], spares=2)
@@ -386,7 +386,6 @@ def mills_problem(k, tmax):
 # of the smallest degree, one whose constant term happens to lie very near a
 # number of the element type: see mills-search.
 MILLS = (
-    (WIDE, mpf(15), 31, 9, mpf("3.3642578125")),
     (F64, mpf(39), 57, 20, mpf("5.5087890625")),
 )
 
@@ -451,8 +450,7 @@ def mills_search():
             sys.stdout.flush()
     # Fine search: range of k in units of 1/4096, degree, spares.
     for (el, tmax, bits, _d, _k), ks, d, spares in (
-            (MILLS[0], range(13760, 13824), 9, 3),
-            (MILLS[1], range(22500, 22640, 4), 21, 0)):
+            (MILLS[0], range(22500, 22640, 4), 21, 0),):
         bound = mpf(2) ** -bits
         print("// %s: degree %d, k's with a lucky constant term" % (el.name, d))
         for i in ks:
@@ -471,48 +469,72 @@ def mills_search():
             sys.stdout.flush()
 
 
-def mills_rational():
-    """Degrees of N(t)/D(t) for erfcx(t/sqrt 2)/2, D(0) = 1, all terms > 0.
+def table_mills_rational():
+    """P(t)/Q(t) for erfcx(t/sqrt 2)/2 with P(0) = 1/2, Q(0) = 1, t <= 15.
 
-    Weighted least squares made rational by reweighting with the last D: its
-    largest error is within about a factor of two of the minimax error, which
-    is enough to count the multiply-adds.
+    Weighted least squares, made rational by reweighting with the last Q and
+    near-minimax by C. L. Lawson's reweighting with the last error; then the
+    coefficients are rounded one by one, from the lowest up, P and Q in turn,
+    and the others fitted again.
     """
-    def fit(ts, fs, n, d):
-        size = n + 1 + d
-        dens = [(1 + t / 2) ** d for t in ts]
-        for _ in range(6):
-            a = [[mpf(0)] * (size + 1) for _i in range(size)]
-            for t, f, v in zip(ts, fs, dens):
-                w = 1 / (f * v)
-                pw = [w]
-                for _j in range(max(n, d)):
-                    pw.append(pw[-1] * t)
-                row = pw[:n + 1] + [-f * x for x in pw[1:d + 1]] + [f * w]
-                for i in range(size):
-                    for j in range(size + 1):
-                        a[i][j] += row[i] * row[j]
-            sol = solve(a)
-            num, den = sol[:n + 1], [mpf(1)] + sol[n + 1:]
-            dens = [horner(den, t) for t in ts]
-        err = max(abs(horner(num, t) / v - f) / f
-                  for t, f, v in zip(ts, fs, dens))
-        return err, all(c > 0 for c in num + den)
+    n, d, tmax, k = 4, 5, mpf(15), mpf("3.3642578125")
 
-    with mp.workdps(120):
-        for (el, tmax, bits, _d, k), ms in ((MILLS[0], (4, 5, 6)),
-                                            (MILLS[1], (9, 10, 11))):
-            for m in ms:
-                ts = [k * (1 + q) / (1 - q) for q in chebyshev_grid(
-                    mpf(-1), (tmax - k) / (tmax + k), 10 * m)]
-                fs = [half_erfcx(t) for t in ts]
-                for n in (m - 1, m):
-                    err, positive = fit(ts, fs, n, m)
-                    print("// %s rational (%d, %d): about %s (bound 2^-%d), "
-                          "%s" % (el.name, n, m, log2text(err), bits,
-                                  "all coefficients positive" if positive
-                                  else "a coefficient is negative"))
-                    sys.stdout.flush()
+    def fit(p, q, weights, dens):
+        """The free coefficients behind the fixed ones, p and q."""
+        size = n + 1 - len(p) + d + 1 - len(q)
+        a = [[mpf(0)] * (size + 1) for _i in range(size)]
+        for t, f, v, weight in zip(ts, fs, dens, weights):
+            w = mp.sqrt(weight) / (f * v)
+            row = [w * t ** j for j in range(len(p), n + 1)]
+            row += [-w * f * t ** j for j in range(len(q), d + 1)]
+            row.append(w * (f * horner(q, t) - horner(p, t)))
+            for i in range(size):
+                for j in range(size + 1):
+                    a[i][j] += row[i] * row[j]
+        x = solve(a)
+        cut = n + 1 - len(p)
+        return p + x[:cut], q + x[cut:]
+
+    def best(p, q, weights, dens, steps):
+        top = None
+        for _ in range(steps):
+            num, den = fit(p, q, weights, dens)
+            dens = [horner(den, t) for t in ts]
+            errors = [abs(horner(num, t) / v / f - 1)
+                      for t, f, v in zip(ts, fs, dens)]
+            worst = max(errors)
+            if top is None or worst < top[0]:
+                top = worst, num, den, list(weights), dens
+            weights = [w * (e / worst * mpf("0.9") + mpf("0.1"))
+                       for w, e in zip(weights, errors)]
+            total = sum(weights)
+            weights = [w * len(weights) / total for w in weights]
+        return top
+
+    def grid(points):
+        ts = [k * (1 + q) / (1 - q) for q in chebyshev_grid(
+            mpf(-1), (tmax - k) / (tmax + k), points)]
+        return ts, [half_erfcx(t) for t in ts]
+
+    with mp.workdps(110):
+        ts, fs = grid(120)
+        p, q = [mpf("0.5")], [mpf(1)]
+        ideal, num, den, weights, dens = best(
+            p, q, [mpf(1)] * len(ts), [(1 + t / 2) ** d for t in ts], 25)
+        while len(p) <= n or len(q) <= d:
+            if len(q) <= min(d, len(p)) or len(p) > n:
+                q = q + [WIDE.round(den[len(q)])]
+            else:
+                p = p + [WIDE.round(num[len(p)])]
+            if len(p) <= n or len(q) <= d:
+                _worst, num, den, _weights, dens = best(p, q, weights, dens, 4)
+        ts, fs = grid(1000)
+        err = max(abs(horner(p, t) / horner(q, t) / f - 1)
+                  for t, f in zip(ts, fs))
+    print("// E. MILLS_P, MILLS_Q: P(t)/Q(t) = erfcx(t/sqrt 2)/2, t in [0, 15];")
+    print("//    relative error %s, unrounded %s" % (log2text(err), log2text(ideal)))
+    print_array("MILLS_P", WIDE, p, [])
+    print_array("MILLS_Q", WIDE, q, [])
 
 
 # --------------------------------------------------------------------------
@@ -550,7 +572,6 @@ def main():
     ap.add_argument("table", choices=(
         "exp", "log1p", "mills", "tanhshrink", "all", "mills-search",
         "mills-rational"))
-    ap.add_argument("--k-f32", help="another k for the f32 table of mills")
     ap.add_argument("--k-f64", help="another k for the f64 table of mills")
     args = ap.parse_args()
     if args.table in ("exp", "all"):
@@ -558,13 +579,13 @@ def main():
     if args.table in ("log1p", "all"):
         table_log1p()
     if args.table in ("mills", "all"):
-        table_mills({"f32": args.k_f32, "f64": args.k_f64})
+        table_mills({"f64": args.k_f64})
     if args.table in ("tanhshrink", "all"):
         table_tanhshrink()
     if args.table == "mills-search":
         mills_search()
-    if args.table == "mills-rational":
-        mills_rational()
+    if args.table in ("mills-rational", "all"):
+        table_mills_rational()
 
 
 if __name__ == "__main__":

@@ -20,9 +20,6 @@ impl Pointwise for Tanh {
     fn name(&self) -> &'static str {
         "tanh"
     }
-    fn widens(&self) -> bool {
-        false
-    }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
         tanh(x)

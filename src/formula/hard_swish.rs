@@ -14,10 +14,10 @@ const THIRD: (f64, f64) = (0.3333333333333333, 1.850371707708594e-17);
 /// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
 /// - Source: Howard et al. 2019, arXiv:1905.02244.
 ///
-/// Max error (`f32`): value 1.0 ULP, derivative 0.5 ULP; within 0.25 of its root 2.5e-9 absolute.
-/// Max error (`f32`, without fused multiply-add): value 1.5 ULP, derivative 0.5 ULP; within 0.25 of its root 2.5e-9 absolute.
-/// Max error (`f64`): value 1.0 ULP, derivative 0.5 ULP; within 0.25 of its root 4.7e-18 absolute.
-/// Max error (`f64`, without fused multiply-add): value 1.5 ULP, derivative 0.5 ULP; within 0.25 of its root 4.7e-18 absolute.
+/// Max error (`f32`): value 1.9 ULP, derivative 1.0 ULP; within 0.25 of its root 2.5e-9 absolute.
+/// Max error (`f32`, without fused multiply-add): value 2.5 ULP, derivative 1.4 ULP; within 0.25 of its root 5.0e-9 absolute.
+/// Max error (`f64`): value 1.9 ULP, derivative 1.0 ULP; within 0.25 of its root 4.7e-18 absolute.
+/// Max error (`f64`, without fused multiply-add): value 2.5 ULP, derivative 1.4 ULP; within 0.25 of its root 9.3e-18 absolute.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HardSwish;
 

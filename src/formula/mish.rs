@@ -14,7 +14,7 @@ use crate::{
 /// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
 /// - Source: Misra 2019, arXiv:1908.08681.
 ///
-/// Max error (`f32`): value 0.6 ULP, derivative 0.6 ULP; within 0.25 of its root 3.8e-9 absolute.
+/// Max error (`f32`): value 0.6 ULP, derivative 0.6 ULP; within 0.25 of its root 4.3e-9 absolute.
 /// Max error (`f64`): value 0.8 ULP, derivative 3.5 ULP; within 0.25 of its root 2.5e-17 absolute.
 /// Max error (`f64`, without fused multiply-add): value 1.5 ULP, derivative 4.1 ULP; within 0.25 of its root 2.8e-17 absolute.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

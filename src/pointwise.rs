@@ -67,6 +67,42 @@ pub trait Pointwise: Copy + Debug + PartialEq + Send + Sync + 'static {
 
     /// Whether `f32` elements reach the formula as `f64` numbers, the results to be rounded once. Without that a formula is up to twice as fast, and its rounding
     /// errors are its own. By default: if it has exponentials.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use ndarray_activations::{Elementwise, Layer, Pointwise, Real, math::exp};
+    ///
+    /// /// e^(-x²).
+    /// #[derive(Clone, Copy, Debug, PartialEq)]
+    /// struct Gaussian {
+    ///     exact: bool,
+    /// }
+    ///
+    /// impl Pointwise for Gaussian {
+    ///     fn name(&self) -> &'static str {
+    ///         "gaussian"
+    ///     }
+    ///     #[inline(always)]
+    ///     fn value<T: Real>(self, x: T) -> T {
+    ///         exp(-(x * x))
+    ///     }
+    ///     #[inline(always)]
+    ///     fn derivative<T: Real>(self, x: T) -> T {
+    ///         x * -2.0 * exp(-(x * x))
+    ///     }
+    ///     fn widens(&self) -> bool {
+    ///         self.exact
+    ///     }
+    /// }
+    ///
+    /// let x = array![3.3_f32].into_dyn();
+    /// let truth = f64::exp(-f64::from(x[0]).powi(2));
+    /// assert_eq!(Elementwise::of(Gaussian { exact: true }).infer(&x)?[0], truth as f32);
+    /// // The square, rounded to `f32`, costs some digits.
+    /// let y = f64::from(Elementwise::of(Gaussian { exact: false }).infer(&x)?[0]);
+    /// assert!((y / truth - 1.0).abs() < 1e-6);
+    /// # Ok::<(), ndarray_activations::ActivationError>(())
+    /// ```
     fn widens(&self) -> bool {
         self.cost() == Cost::Transcendental
     }

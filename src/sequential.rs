@@ -205,7 +205,6 @@ fn ask<A: Element>(layers: &[Box<dyn Layer<A>>], shapes: &mut Vec<Vec<usize>>, i
 }
 
 /// What a pass reads: the input, or the values that it works on in place.
-/// What a pass reads: the input, or the values that it works on in place.
 fn either<'a, A>(input: &'a Option<ArrayViewD<'_, A>>, output: &'a ArrayViewMutD<'_, A>) -> &'a ArrayRefD<A> {
     input.as_deref().unwrap_or(output)
 }

@@ -244,7 +244,8 @@ pub(crate) fn fresh<A: Element, K: Split>(order: &Order, cost: Cost, input: &Arr
         _ => Reader::new(order, input.view()),
     };
     match reader {
-        Reader::Slice(slice) if Parts::new(total, cost, WORD).most >= total => {
+        // What is bound by memory was slower over two threads: there all is zeroed first.
+        Reader::Slice(slice) if cost == Cost::Memory || Parts::new(total, cost, WORD).most >= total => {
             let mut values = Vec::with_capacity(total);
             for part in slice.chunks(FRESH_BYTES / size_of::<A>()) {
                 let start = values.len();

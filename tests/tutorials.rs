@@ -9,10 +9,11 @@ fn line() -> ArrayD<f64> {
     Array1::linspace(-30.0, 30.0, 2401).into_dyn()
 }
 
+/// As far as two results agree that may each be off by 2 units in the last place.
 #[track_caller]
 fn agree(a: &ArrayD<f64>, b: &ArrayD<f64>) {
     for (a, b) in a.iter().zip(b) {
-        assert_relative_eq!(a, b, max_relative = 4e-16, epsilon = 1e-300);
+        assert_relative_eq!(a, b, max_relative = 9e-16, epsilon = 1e-300);
     }
 }
 

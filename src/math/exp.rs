@@ -226,13 +226,13 @@ pub(crate) fn exp_of<T: Real>(y: Pair<T>) -> Exp<T> {
     Exp::new(inside, choose(-f64::from(shift), f64::from(shift)), choose(up, 1.0 / up))
 }
 
-/// e^x. Max error: 0.9 ULP.
+/// e^x. Max error: 1 ULP.
 #[inline(always)]
 pub fn exp<T: Real>(x: T) -> T {
     exp_of(Pair::exact(x)).value()
 }
 
-/// e^x - 1, without cancellation near 0. Max error: 1 ULP.
+/// e^x - 1, without cancellation near 0. Max error: 1.1 ULP.
 #[inline(always)]
 pub fn expm1<T: Real>(x: T) -> T {
     let y = Pair::exact(x);

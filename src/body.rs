@@ -146,10 +146,6 @@ pub(crate) fn output_shape<A: Element>(layer: &impl Body<A>, input: &[usize]) ->
     Ok(apply(input, layer.resized(input)?))
 }
 
-pub(crate) fn infer<A: Element>(layer: &impl Body<A>, input: &ArrayD<A>) -> Result<ArrayD<A>> {
-    layer.infer_new(input)
-}
-
 pub(crate) fn infer_into<A: Element>(layer: &impl Body<A>, input: &ArrayRefD<A>, output: &mut ArrayRefD<A>) -> Result<()> {
     check_destination(layer, input.shape(), output.shape())?;
     layer.run_infer(Some(input), output);
@@ -160,10 +156,6 @@ pub(crate) fn infer_inplace<A: Element>(layer: &impl Body<A>, values: &mut Array
     check_inplace(layer, values.shape())?;
     layer.run_infer(None, values);
     Ok(())
-}
-
-pub(crate) fn forward<A: Element>(layer: &mut impl Body<A>, input: &ArrayD<A>) -> Result<ArrayD<A>> {
-    layer.forward_new(input)
 }
 
 pub(crate) fn forward_into<A: Element>(layer: &mut impl Body<A>, input: &ArrayRefD<A>, output: &mut ArrayRefD<A>) -> Result<()> {
@@ -204,7 +196,7 @@ pub(crate) fn backward_inplace<A: Element>(layer: &mut impl Body<A>, gradient: &
 macro_rules! layer_methods {
     () => {
         fn forward(&mut self, input: &ndarray::ArrayD<A>) -> $crate::error::Result<ndarray::ArrayD<A>> {
-            $crate::body::forward(self, input)
+            $crate::body::Body::forward_new(self, input)
         }
         fn forward_into(&mut self, input: ndarray::ArrayViewD<'_, A>, mut output: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
             $crate::body::forward_into(self, &input, &mut output)
@@ -222,7 +214,7 @@ macro_rules! layer_methods {
             $crate::body::backward_inplace(self, &mut grad)
         }
         fn infer(&self, input: &ndarray::ArrayD<A>) -> $crate::error::Result<ndarray::ArrayD<A>> {
-            $crate::body::infer(self, input)
+            $crate::body::Body::infer_new(self, input)
         }
         fn infer_into(&self, input: ndarray::ArrayViewD<'_, A>, mut output: ndarray::ArrayViewMutD<'_, A>) -> $crate::error::Result<()> {
             $crate::body::infer_into(self, &input, &mut output)

@@ -56,7 +56,7 @@ impl<A: Element> Kept<A> {
         match kind {
             Kind::Smooth => Read::Derivative(&self.derivative),
             Kind::TwoSlope { lower, upper } if lower == upper => Read::Constant(lower),
-            Kind::TwoSlope { .. } => Read::Bits(&self.bits),
+            Kind::TwoSlope { lower, upper } => Read::Bits(&self.bits, lower, upper),
         }
     }
 }
@@ -145,7 +145,8 @@ impl<A: Send> Split for Keep<'_, A> {
 #[derive(Clone, Copy)]
 pub(crate) enum Read<'a, A> {
     Derivative(&'a [A]),
-    Bits(&'a [u64]),
+    /// The bits, and the slopes that they choose from.
+    Bits(&'a [u64], f64, f64),
     /// One slope everywhere.
     Constant(f64),
 }
@@ -157,9 +158,9 @@ impl<A: Sync> Split for Read<'_, A> {
                 let (left, right) = values.split_at(at);
                 (Self::Derivative(left), Self::Derivative(right))
             }
-            Self::Bits(words) => {
+            Self::Bits(words, lower, upper) => {
                 let (left, right) = words.split_at(at.div_ceil(WORD));
-                (Self::Bits(left), Self::Bits(right))
+                (Self::Bits(left, lower, upper), Self::Bits(right, lower, upper))
             }
             Self::Constant(slope) => (Self::Constant(slope), Self::Constant(slope)),
         }
@@ -177,16 +178,21 @@ pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, input: Option<&ArrayRefD
 }
 
 pub(crate) fn infer_new<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
-    fresh(&Order::of(input), kernel.cost(), input, Keep::Nothing, &running(kernel))
+    values_new(kernel, &Order::of(input), input, Keep::Nothing)
+}
+
+fn values_new<A: Element>(kernel: &dyn Kernel<A>, order: &Order, input: &ArrayRefD<A>, keep: Keep<'_, A>) -> ArrayD<A> {
+    let level = kernel::level();
+    fresh(order, kernel.cost(), input, keep, &running(kernel), |x, keep| kernel.run_new(level, x, keep))
 }
 
 /// The derivative alone, as a new array.
 pub(crate) fn derivative_new<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
     const BLOCK: usize = 4 * WORD;
     let level = kernel::level();
-    fresh(&Order::of(input), kernel.cost(), input, (), &|x, y, ()| {
+    let run = |x: &[A], y: &mut [A]| {
         let mut values = [A::zero(); BLOCK];
-        for (x, y) in x.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
+        for (x, y) in x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
             let values = &mut values[..x.len()];
             match kernel.kind() {
                 Kind::Smooth => kernel.run(level, Some(x), values, Keep::Derivative(y)),
@@ -198,7 +204,13 @@ pub(crate) fn derivative_new<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRe
                 }
             }
         }
-    })
+    };
+    let new = |x: &[A], ()| {
+        let mut y = vec![A::zero(); x.len()];
+        run(x, &mut y);
+        y
+    };
+    fresh(&Order::of(input), kernel.cost(), input, (), &|x, y, ()| run(x.unwrap_or_default(), y), new)
 }
 
 pub(crate) fn forward<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
@@ -209,29 +221,35 @@ pub(crate) fn forward<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>, in
 
 pub(crate) fn forward_new<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
     let (order, keep) = kept.start(kernel.kind(), input);
-    let output = fresh(order, kernel.cost(), input, keep, &running(kernel));
+    let output = values_new(kernel, order, input, keep);
     kept.record.finish();
     output
 }
 
 /// What backward does with slices of a gradient and of what was kept.
-fn returning<A: Element>(kind: Kind) -> impl Fn(Option<&[A]>, &mut [A], Read<'_, A>) + Sync {
+fn returning<A: Element>() -> impl Fn(Option<&[A]>, &mut [A], Read<'_, A>) + Sync {
     let level = kernel::level();
-    let (lower, upper) = match kind {
-        Kind::Smooth => (0.0, 0.0),
-        Kind::TwoSlope { lower, upper } => (lower, upper),
-    };
     move |g, y, read| match read {
         Read::Derivative(derivative) => kernel::multiply(level, g, derivative, y),
-        Read::Bits(bits) => kernel::choose(level, g, bits, y, lower, upper),
+        Read::Bits(bits, lower, upper) => kernel::choose(level, g, bits, y, lower, upper),
         Read::Constant(slope) => kernel::scale(g, y, slope),
     }
 }
 
 pub(crate) fn backward<A: Element>(kept: &Kept<A>, kind: Kind, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-    pass(&kept.record.order, Cost::Memory, gradient, output, kept.read(kind), &returning(kind));
+    pass(&kept.record.order, Cost::Memory, gradient, output, kept.read(kind), &returning());
 }
 
 pub(crate) fn backward_new<A: Element>(kept: &Kept<A>, kind: Kind, gradient: &ArrayRefD<A>) -> ArrayD<A> {
-    fresh(&kept.record.order, Cost::Memory, gradient, kept.read(kind), &returning(kind))
+    let level = kernel::level();
+    let new = |g: &[A], read: Read<'_, A>| match read {
+        Read::Derivative(derivative) => kernel::multiply_new(level, g, derivative),
+        Read::Bits(bits, lower, upper) => kernel::choose_new(level, g, bits, lower, upper),
+        Read::Constant(slope) => {
+            let mut gradient = g.to_vec();
+            kernel::scale(None, &mut gradient, slope);
+            gradient
+        }
+    };
+    fresh(&kept.record.order, Cost::Memory, gradient, kept.read(kind), &returning(), new)
 }

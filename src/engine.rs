@@ -37,6 +37,7 @@ pub trait Engine: Sized {
     where
         Self: Element;
     fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: &mut [Self], keep: Keep<'_, Self>);
+    fn new_compiled(formula: &dyn Compiled, level: Level, input: &[Self], keep: Keep<'_, Self>) -> Vec<Self>;
     fn row_forward(formula: &dyn CompiledRow, level: Level, rows: Rows, row: &mut [Self], keep: &mut [Self], zeros: bool);
     fn row_backward(formula: &dyn CompiledRow, level: Level, rows: Rows, gradient: &mut [Self], kept: &[Self]);
     fn elementwise_infer(kernel: &dyn Kernel<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
@@ -83,7 +84,7 @@ fn zeros_like<A: Element>(input: &ArrayD<A>, resized: Resized) -> ArrayD<A> {
 }
 
 macro_rules! engine {
-    ($a:ident, ($single:pat, $double:pat, $chosen:ident), $run:ident $forward:ident $backward:ident) => {
+    ($a:ident, ($single:pat, $double:pat, $chosen:ident), $run:ident $new:ident $forward:ident $backward:ident) => {
         #[allow(private_interfaces, reason = "the trait seals Element: only this crate calls it")]
         impl Engine for $a {
             fn zeros_in(order: &Order, shape: &[usize]) -> ArrayD<Self> {
@@ -97,6 +98,9 @@ macro_rules! engine {
             }
             fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: &mut [Self], keep: Keep<'_, Self>) {
                 formula.$run(level, input, output, keep);
+            }
+            fn new_compiled(formula: &dyn Compiled, level: Level, input: &[Self], keep: Keep<'_, Self>) -> Vec<Self> {
+                formula.$new(level, input, keep)
             }
             fn row_forward(formula: &dyn CompiledRow, level: Level, rows: Rows, row: &mut [Self], keep: &mut [Self], zeros: bool) {
                 formula.$forward(level, rows, row, keep, zeros);
@@ -200,5 +204,5 @@ macro_rules! engine {
         }
     };
 }
-engine!(f32, (single, _, single), run_single forward_single backward_single);
-engine!(f64, (_, double, double), run_double forward_double backward_double);
+engine!(f32, (single, _, single), run_single new_single forward_single backward_single);
+engine!(f64, (_, double, double), run_double new_double forward_double backward_double);

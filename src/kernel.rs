@@ -3,14 +3,18 @@
 //! [`Kernel`] is a formula bound to an element type: its methods are compiled in this crate, once for each of the two and for each instruction set, and the
 //! rest of the crate calls them through a trait object.
 
+mod chunks;
+
 use std::{cell::Cell, fmt::Debug, ops::Range};
 
-use fearless_simd::{Level, Simd, SimdBase, SimdMask};
+use fearless_simd::{Level, Simd, SimdBase};
+
+pub(crate) use self::chunks::{choose, choose_new, multiply, multiply_new, new_smooth, new_two_slope, run_two_slope};
 
 use crate::{
     element::Element,
-    pointwise::{Cost, Pointwise, TwoSlope},
-    real::{Lanes, Real, Work as _},
+    pointwise::{Cost, Pointwise},
+    real::{Lanes, Work as _},
 };
 
 /// The most lanes of any instruction set.
@@ -42,6 +46,9 @@ macro_rules! at_level {
                             #[inline(always)]
                             || $body,
                         )
+                    } else {
+                        // Never: every such CPU has SSE2.
+                        Default::default()
                     }
                 }
             }
@@ -131,6 +138,15 @@ pub trait Kernel<A>: Debug + Send + Sync {
     fn cost(&self) -> Cost;
     /// The values at `input`, or at `output` itself where there is no input; `keep` is filled alongside.
     fn run(&self, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>);
+    /// The values at `input`, in new memory: zeroed first, where a kernel does not know better.
+    fn run_new(&self, level: Level, input: &[A], keep: Keep<'_, A>) -> Vec<A>
+    where
+        A: Element,
+    {
+        let mut output = vec![A::zero(); input.len()];
+        self.run(level, Some(input), &mut output, keep);
+        output
+    }
 }
 
 /// A [`Pointwise`] formula of the user's own as a [`Kernel`]: compiled where it is used.
@@ -162,12 +178,14 @@ impl<P: Pointwise, A: Element> Kernel<A> for Own<P> {
 pub(crate) trait Compiled {
     fn run_single(&self, level: Level, input: Option<&[f32]>, output: &mut [f32], keep: Keep<'_, f32>);
     fn run_double(&self, level: Level, input: Option<&[f64]>, output: &mut [f64], keep: Keep<'_, f64>);
+    fn new_single(&self, level: Level, input: &[f32], keep: Keep<'_, f32>) -> Vec<f32>;
+    fn new_double(&self, level: Level, input: &[f64], keep: Keep<'_, f64>) -> Vec<f64>;
 }
 
 /// Compiles a formula for both element types.
 macro_rules! kernels {
     (smooth $formula:ty) => {
-        kernels!(@compiled $formula, run_smooth);
+        kernels!(@compiled $formula, run_smooth, new_smooth);
         impl<A: $crate::element::Element> $crate::kernel::Kernel<A> for $formula {
             kernels!(@facts Pointwise);
             fn kind(&self) -> $crate::kernel::Kind {
@@ -179,7 +197,7 @@ macro_rules! kernels {
         }
     };
     (two_slope $formula:ty) => {
-        kernels!(@compiled $formula, run_two_slope);
+        kernels!(@compiled $formula, run_two_slope, new_two_slope);
         impl<A: $crate::element::Element> $crate::kernel::Kernel<A> for $formula {
             kernels!(@facts TwoSlope);
             fn kind(&self) -> $crate::kernel::Kind {
@@ -212,15 +230,24 @@ macro_rules! kernels {
             fn run(&self, level: fearless_simd::Level, input: Option<&[A]>, output: &mut [A], keep: $crate::kernel::Keep<'_, A>) {
                 self.chosen::<A>().run(level, input, output, keep);
             }
+            fn run_new(&self, level: fearless_simd::Level, input: &[A], keep: $crate::kernel::Keep<'_, A>) -> Vec<A> {
+                self.chosen::<A>().run_new(level, input, keep)
+            }
         }
     };
-    (@compiled $formula:ty, $run:ident) => {
+    (@compiled $formula:ty, $run:ident, $new:ident) => {
         impl $crate::kernel::Compiled for $formula {
             fn run_single(&self, level: fearless_simd::Level, input: Option<&[f32]>, output: &mut [f32], keep: $crate::kernel::Keep<'_, f32>) {
                 $crate::kernel::$run(*self, level, input, output, keep);
             }
             fn run_double(&self, level: fearless_simd::Level, input: Option<&[f64]>, output: &mut [f64], keep: $crate::kernel::Keep<'_, f64>) {
                 $crate::kernel::$run(*self, level, input, output, keep);
+            }
+            fn new_single(&self, level: fearless_simd::Level, input: &[f32], keep: $crate::kernel::Keep<'_, f32>) -> Vec<f32> {
+                $crate::kernel::$new(*self, level, input, keep)
+            }
+            fn new_double(&self, level: fearless_simd::Level, input: &[f64], keep: $crate::kernel::Keep<'_, f64>) -> Vec<f64> {
+                $crate::kernel::$new(*self, level, input, keep)
             }
         }
     };
@@ -236,6 +263,9 @@ macro_rules! kernels {
         }
         fn run(&self, level: fearless_simd::Level, input: Option<&[A]>, output: &mut [A], keep: $crate::kernel::Keep<'_, A>) {
             A::run_compiled(self, level, input, output, keep);
+        }
+        fn run_new(&self, level: fearless_simd::Level, input: &[A], keep: $crate::kernel::Keep<'_, A>) -> Vec<A> {
+            A::new_compiled(self, level, input, keep)
         }
     };
 }
@@ -292,35 +322,6 @@ fn both<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output:
         #[inline(always)]
         |x| both_at(formula, x),
     ));
-}
-
-#[inline(always)]
-pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
-    match (input, keep) {
-        (Some(input), Keep::Bits(bits)) => at_level!(level, simd => map_bits(simd, input, output, bits, formula)),
-        (None, Keep::Bits(bits)) => at_level!(level, simd => inplace(
-            output,
-            #[inline(always)]
-            |input, output, range| map_bits(simd, input, output, &mut bits[range.start / WORD..], formula),
-        )),
-        (Some(input), _) => at_level!(level, simd => two_slope_values(simd, input, output, formula)),
-        (None, _) => at_level!(level, simd => inplace(
-            output,
-            #[inline(always)]
-            |input, output, _| two_slope_values(simd, input, output, formula),
-        )),
-    }
-}
-
-#[inline(always)]
-fn two_slope_values<S: Simd, A: Element, P: TwoSlope>(simd: S, input: &[A], output: &mut [A], formula: P) {
-    map(
-        simd,
-        input,
-        output,
-        #[inline(always)]
-        |x| formula.value(x),
-    );
 }
 
 /// A vector from the elements, with zeros behind them.
@@ -422,56 +423,6 @@ pub(crate) fn blocks<A: Element>(input: Option<&[A]>, output: &mut [A], mut body
     }
 }
 
-/// Values, and one bit an element: 64 elements fill a word.
-#[inline(always)]
-fn map_bits<S: Simd, A: Element, P: TwoSlope>(simd: S, input: &[A], output: &mut [A], bits: &mut [u64], formula: P) {
-    let n = A::Native::<S>::LEN;
-    let (mut inputs, mut outputs) = (input.chunks_exact(WORD), output.chunks_exact_mut(WORD));
-    let mut words = bits.iter_mut();
-    for ((x, y), word) in (&mut inputs).zip(&mut outputs).zip(&mut words) {
-        let mut gathered = 0;
-        for (i, (x, y)) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)).enumerate() {
-            let x = load(simd, x);
-            formula.value(x).0.store_slice(y);
-            gathered |= formula.upper(x).to_bitmask() << (i * n);
-        }
-        *word = gathered;
-    }
-    let rest = inputs.remainder();
-    if let Some(word) = words.next().filter(|_| !rest.is_empty()) {
-        *word = 0;
-        for (i, (x, y)) in rest.chunks(n).zip(outputs.into_remainder().chunks_mut(n)).enumerate() {
-            let x = load_part(simd, x);
-            store_part(formula.value(x), y);
-            *word |= formula.upper(x).to_bitmask() << (i * n);
-        }
-    }
-}
-
-/// `output = gradient · derivative`, in place without a gradient.
-#[inline(always)]
-pub(crate) fn multiply<A: Element>(level: Level, gradient: Option<&[A]>, derivative: &[A], output: &mut [A]) {
-    at_level!(level, simd => multiply_at(simd, gradient, derivative, output));
-}
-
-#[inline(always)]
-fn multiply_at<S: Simd, A: Element>(simd: S, gradient: Option<&[A]>, derivative: &[A], output: &mut [A]) {
-    // A product has one rounding at any width: the compiler's own vectors give the same bits.
-    let _ = simd;
-    match gradient {
-        Some(gradient) => {
-            for ((y, &g), &d) in output.iter_mut().zip(gradient).zip(derivative) {
-                *y = g * d;
-            }
-        }
-        None => {
-            for (y, &d) in output.iter_mut().zip(derivative) {
-                *y *= d;
-            }
-        }
-    }
-}
-
 /// `output = gradient · slope`, exactly 0 for slope 0.
 pub(crate) fn scale<A: Element>(gradient: Option<&[A]>, output: &mut [A], slope: f64) {
     if let Some(gradient) = gradient {
@@ -483,49 +434,6 @@ pub(crate) fn scale<A: Element>(gradient: Option<&[A]>, output: &mut [A], slope:
         let slope = A::rounded(slope);
         for y in output {
             *y *= slope;
-        }
-    }
-}
-
-/// `output = gradient · (upper where the bit is set, lower elsewhere)`, exactly 0 where that slope is 0.
-#[inline(always)]
-pub(crate) fn choose<A: Element>(level: Level, gradient: Option<&[A]>, bits: &[u64], output: &mut [A], lower: f64, upper: f64) {
-    at_level!(level, simd => match gradient {
-        Some(gradient) => choose_at(simd, gradient, bits, output, lower, upper),
-        None => inplace(
-            output,
-            #[inline(always)]
-            |gradient, output, range| choose_at(simd, gradient, &bits[range.start / WORD..], output, lower, upper),
-        ),
-    });
-}
-
-#[inline(always)]
-fn sloped<S: Simd, A: Element>(gradient: Lanes<S, A>, slope: f64) -> Lanes<S, A> {
-    if slope == 0.0 { gradient.splat(0.0) } else { gradient * slope }
-}
-
-/// The gradient times the slope that the lowest bits of the word choose.
-#[inline(always)]
-fn select_slope<S: Simd, A: Element>(g: Lanes<S, A>, word: u64, lower: f64, upper: f64) -> Lanes<S, A> {
-    use fearless_simd::ExtractToken as _;
-    let mask = <A::Native<S> as SimdBase<S>>::Mask::from_bitmask(g.0.token(), word);
-    Lanes::select(mask, sloped(g, upper), sloped(g, lower))
-}
-
-#[inline(always)]
-fn choose_at<S: Simd, A: Element>(simd: S, gradient: &[A], bits: &[u64], output: &mut [A], lower: f64, upper: f64) {
-    let n = A::Native::<S>::LEN;
-    let (mut gradients, mut outputs) = (gradient.chunks_exact(WORD), output.chunks_exact_mut(WORD));
-    let mut words = bits.iter();
-    for ((g, y), &word) in (&mut gradients).zip(&mut outputs).zip(&mut words) {
-        for (i, (g, y)) in g.chunks_exact(n).zip(y.chunks_exact_mut(n)).enumerate() {
-            select_slope(load(simd, g), word >> (i * n), lower, upper).0.store_slice(y);
-        }
-    }
-    if let Some(&word) = words.next() {
-        for (i, (g, y)) in gradients.remainder().chunks(n).zip(outputs.into_remainder().chunks_mut(n)).enumerate() {
-            store_part(select_slope(load_part(simd, g), word >> (i * n), lower, upper), y);
         }
     }
 }

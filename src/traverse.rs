@@ -236,16 +236,25 @@ const FRESH_BYTES: usize = 2048;
 
 /// [`pass`] into a new array that lies in this order.
 ///
-/// Without `unsafe` its elements are zeroed before they are computed: piece by piece, so that the zeros never leave the nearest cache.
-pub(crate) fn fresh<A: Element, K: Split>(order: &Order, cost: Cost, input: &ArrayRefD<A>, mut keep: K, body: Body<'_, A, K>) -> ArrayD<A> {
+/// What is bound by memory is made by `new`, which writes each element but once. Else elements are zeroed before they are computed: piece by piece, so that the
+/// zeros never leave the nearest cache.
+pub(crate) fn fresh<A: Element, K: Split>(
+    order: &Order,
+    cost: Cost,
+    input: &ArrayRefD<A>,
+    mut keep: K,
+    body: Body<'_, A, K>,
+    new: impl FnOnce(&[A], K) -> Vec<A>,
+) -> ArrayD<A> {
     let total = input.len();
     let reader = match input.as_slice() {
         Some(slice) if order.0.is_none() => Reader::Slice(slice),
         _ => Reader::new(order, input.view()),
     };
-    match reader {
-        // What is bound by memory was slower over two threads: there all is zeroed first.
-        Reader::Slice(slice) if cost == Cost::Memory || Parts::new(total, cost, WORD).most >= total => {
+    let values = match reader {
+        // On one thread: over two, all would have to be zeroed first, which takes longer.
+        Reader::Slice(slice) if cost != Cost::Transcendental => new(slice, keep),
+        Reader::Slice(slice) if Parts::new(total, cost, WORD).most >= total => {
             let mut values = Vec::with_capacity(total);
             for part in slice.chunks(FRESH_BYTES / size_of::<A>()) {
                 let start = values.len();
@@ -254,14 +263,15 @@ pub(crate) fn fresh<A: Element, K: Split>(order: &Order, cost: Cost, input: &Arr
                 body(Some(part), &mut values[start..], head);
                 keep = tail;
             }
-            order.array(input.shape(), values)
+            values
         }
         _ => {
             let mut output = order.zeros(input.shape());
             pass(order, cost, Some(input), &mut output, keep, body);
-            output
+            return output;
         }
-    }
+    };
+    order.array(input.shape(), values)
 }
 
 /// An array that is read in some order, from any element on.

@@ -70,12 +70,13 @@ fn kernels_are_vectors() {
             .filter(|call| call.contains("vectorize_avx2"))
             .filter_map(|call| functions.get(call.split_whitespace().next().unwrap_or_default()))
             .collect();
-        assert!(!kernels.is_empty(), "{formula} has no kernel for AVX2");
+        // Into new memory, functions with an exponential use the kernel for memory that is there.
+        assert!(!kernels.is_empty() || formula.contains("::new_"), "{formula} has no kernel for AVX2");
         for kernel in kernels {
             assert!(kernel.vectors >= kernel.scalars, "{formula}: {} vector and {} scalar instructions", kernel.vectors, kernel.scalars);
             // Through a register or a table it is a copy of the tail; a formula that is not inlined has a name. Single instructions of the SIMD library may stay
             // functions of their own in a test's build.
-            let usual = ["*", "mem", "panic", "slice", "len_mismatch", "__fearless_simd_kernel"];
+            let usual = ["*", "mem", "panic", "slice", "len_mismatch", "__fearless_simd_kernel", "__rust_alloc", "__rust_dealloc", "raw_vec::handle_error", "_Unwind"];
             let strange = kernel.calls.iter().find(|call| !usual.iter().any(|usual| call.contains(usual)));
             assert_eq!(strange, None, "{formula} calls a function");
         }

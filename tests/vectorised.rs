@@ -76,7 +76,8 @@ fn kernels_are_vectors() {
             assert!(kernel.vectors >= kernel.scalars, "{formula}: {} vector and {} scalar instructions", kernel.vectors, kernel.scalars);
             // Through a register or a table it is a copy of the tail; a formula that is not inlined has a name. Single instructions of the SIMD library may stay
             // functions of their own in a test's build.
-            let usual = ["*", "mem", "panic", "slice", "len_mismatch", "__fearless_simd_kernel", "__rust_alloc", "__rust_dealloc", "raw_vec::handle_error", "_Unwind"];
+            let usual =
+                ["*", "mem", "panic", "slice", "len_mismatch", "__fearless_simd_kernel", "__rust_alloc", "__rust_dealloc", "raw_vec::handle_error", "_Unwind"];
             let strange = kernel.calls.iter().find(|call| !usual.iter().any(|usual| call.contains(usual)));
             assert_eq!(strange, None, "{formula} calls a function");
         }

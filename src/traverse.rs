@@ -85,8 +85,8 @@ impl Order {
     }
 
     /// An array of this shape that owns these values, which lie in this order.
-    fn array<A: Element>(&self, shape: &[usize], values: Vec<A>) -> ArrayD<A> {
-        let array = match self.layout(shape) {
+    fn array<A: Element>(&self, shape: IxDyn, values: Vec<A>) -> ArrayD<A> {
+        let array = match self.layout(shape.slice()) {
             None => ArrayD::from_shape_vec(shape, values),
             Some((lengths, places)) => ArrayD::from_shape_vec(lengths, values).map(|array| array.permuted_axes(places)),
         };
@@ -193,32 +193,36 @@ pub(crate) fn pass_in_units<A: Element, K: Split>(
     keep: K,
     body: Body<'_, A, K>,
 ) {
-    let parts = Parts::new(output.len(), cost, unit);
     if order.0.is_none()
-        && let Some((source, output)) = standard(input, output)
+        && let Some((input, output)) = standard(input, output)
     {
-        return spread(source, output, keep, parts, body);
+        return pass_slices(Parts::new(output.len(), cost, unit), input, output, keep, body);
     }
-    pass_views(parts, order, input, output, keep, body);
+    pass_views(Parts::new(output.len(), cost, unit), order, input, output, keep, body);
 }
 
 /// [`pass`] in the order in which the input lies, or what is worked on in place.
 pub(crate) fn pass_along<A: Element, K: Split>(cost: Cost, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>, keep: K, body: Body<'_, A, K>) {
-    let parts = Parts::new(output.len(), cost, WORD);
     match standard(input, output) {
-        Some((source, output)) => spread(source, output, keep, parts, body),
-        None => pass_views(parts, &Order::of_either(input, output), input, output, keep, body),
+        Some((input, output)) => pass_slices(Parts::new(output.len(), cost, WORD), input, output, keep, body),
+        None => pass_views(Parts::new(output.len(), cost, WORD), &Order::of_either(input, output), input, output, keep, body),
     }
 }
 
 /// Arrays in standard layout as slices: the usual case, tried before any view is made. Views of a dynamic dimension are large; for a small array, making and
 /// moving them is more work than an activation.
-fn standard<'a, A>(input: Option<&'a ArrayRefD<A>>, output: &'a mut ArrayRefD<A>) -> Option<(Source<'a, A>, &'a mut [A])> {
-    let source = match input {
-        None => Source::InPlace,
-        Some(input) => Source::Slice(input.as_slice()?),
+#[inline]
+fn standard<'a, A>(input: Option<&'a ArrayRefD<A>>, output: &'a mut ArrayRefD<A>) -> Option<(Option<&'a [A]>, &'a mut [A])> {
+    let input = match input {
+        None => None,
+        Some(input) => Some(input.as_slice()?),
     };
-    Some((source, output.as_slice_mut()?))
+    Some((input, output.as_slice_mut()?))
+}
+
+#[inline]
+fn pass_slices<A: Element, K: Split>(parts: Parts, input: Option<&[A]>, output: &mut [A], keep: K, body: Body<'_, A, K>) {
+    if output.len() <= parts.most { body(input, output, keep) } else { spread(input.map_or(Source::InPlace, Source::Slice), output, keep, parts, body) }
 }
 
 fn pass_views<A: Element, K: Split>(parts: Parts, order: &Order, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>, keep: K, body: Body<'_, A, K>) {
@@ -231,8 +235,10 @@ fn pass_views<A: Element, K: Split>(parts: Parts, order: &Order, input: Option<&
     }
 }
 
-/// How much of a new array is made at a time. From 4 KiB on, zeroing takes another way through the CPU, which was measured 30 % slower.
-const FRESH_BYTES: usize = 2048;
+/// How much of a new array is made at a time.
+const FRESH_BYTES: usize = 8192;
+/// How much of it is zeroed at a time. From 4 KiB on, zeroing takes another way through the CPU, which was measured 30 % slower.
+const ZEROED_BYTES: usize = 2048;
 
 /// [`pass`] into a new array that lies in this order.
 ///
@@ -258,7 +264,9 @@ pub(crate) fn fresh<A: Element, K: Split>(
             let mut values = Vec::with_capacity(total);
             for part in slice.chunks(FRESH_BYTES / size_of::<A>()) {
                 let start = values.len();
-                values.resize(start + part.len(), A::zero());
+                for piece in part.chunks(ZEROED_BYTES / size_of::<A>()) {
+                    values.resize(values.len() + piece.len(), A::zero());
+                }
                 let (head, tail) = keep.split(part.len());
                 body(Some(part), &mut values[start..], head);
                 keep = tail;
@@ -271,7 +279,7 @@ pub(crate) fn fresh<A: Element, K: Split>(
             return output;
         }
     };
-    order.array(input.shape(), values)
+    order.array(input.raw_dim(), values)
 }
 
 /// An array that is read in some order, from any element on.

@@ -6,7 +6,7 @@ use fearless_simd::{Level, Simd, SimdBase, SimdMask};
 
 use crate::{
     element::Element,
-    kernel::{Compiled, Keep, WORD, at_level, both_at, inplace, load, value_at},
+    kernel::{Compiled, Keep, WORD, at_level, both_at, load, value_at},
     pointwise::{Cost, Pointwise, TwoSlope},
     real::{Lanes, Real as _},
 };
@@ -72,6 +72,39 @@ fn each_chunk<A: Element, R>(input: &[A], mut sink: impl Sink<R>, mut f: impl Fn
     }
     if !rest.is_empty() {
         sink.put_rest(f(chunks.len() * CHUNK, &padded(rest)));
+    }
+}
+
+/// Numbers that are replaced, or read and their successors written elsewhere.
+trait Chunks<A> {
+    /// Replaces each chunk by what `f` makes of it and of the place where it starts.
+    fn each(self, f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]);
+}
+
+impl<A: Element, S: Sink<[A; CHUNK]>> Chunks<A> for (&[A], S) {
+    #[inline(always)]
+    fn each(self, f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) {
+        each_chunk(self.0, self.1, f);
+    }
+}
+
+impl<A: Element> Chunks<A> for &mut [A] {
+    #[inline(always)]
+    fn each(self, mut f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) {
+        let count = self.len();
+        let (chunks, rest) = self.as_chunks_mut();
+        // A chunk is read before the one in front of it is written. Of a selection between a number just read and another, written in the same place, the
+        // compiler makes a masked store, which takes some CPUs (Zen 3) four times as long.
+        let mut next = chunks.first().copied();
+        for i in 0..chunks.len() {
+            let Some(chunk) = next else { break };
+            next = chunks.get(i + 1).copied();
+            chunks[i] = f(i * CHUNK, &chunk);
+        }
+        if !rest.is_empty() {
+            let results = f(count - rest.len(), &padded(rest));
+            rest.copy_from_slice(&results[..rest.len()]);
+        }
     }
 }
 
@@ -160,19 +193,10 @@ fn smooth_values<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, input: 
 
 #[inline(always)]
 pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
-    match (input, keep) {
-        (Some(input), keep) => at_level!(level, simd => two_slope_values(simd, formula, input, output, keep)),
-        (None, Keep::Bits(bits)) => at_level!(level, simd => inplace(
-            output,
-            #[inline(always)]
-            |input, output, range| two_slope_values(simd, formula, input, output, Keep::Bits(&mut bits[range.start / WORD..])),
-        )),
-        (None, _) => at_level!(level, simd => inplace(
-            output,
-            #[inline(always)]
-            |input, output, _| two_slope_values(simd, formula, input, output, Keep::Nothing),
-        )),
-    }
+    at_level!(level, simd => match input {
+        Some(input) => two_slope_values(simd, formula, (input, output), keep),
+        None => two_slope_values(simd, formula, output, keep),
+    });
 }
 
 /// The values of a function with two slopes in new memory.
@@ -181,17 +205,15 @@ pub(crate) fn new_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, i
     at_level!(level, simd => new(
         input.len(),
         #[inline(always)]
-        |sink| two_slope_values(simd, formula, input, sink, keep),
+        |sink| two_slope_values(simd, formula, (input, sink), keep),
     ))
 }
 
 /// Values, and one bit an element where they are kept: 64 elements fill a word.
 #[inline(always)]
-fn two_slope_values<S: Simd, P: TwoSlope, A: Element>(simd: S, formula: P, input: &[A], sink: impl Sink<[A; CHUNK]>, keep: Keep<'_, A>) {
+fn two_slope_values<S: Simd, P: TwoSlope, A: Element>(simd: S, formula: P, chunks: impl Chunks<A>, keep: Keep<'_, A>) {
     let Keep::Bits(bits) = keep else {
-        return each_chunk(
-            input,
-            sink,
+        return chunks.each(
             #[inline(always)]
             |_, x| {
                 map_chunk(
@@ -203,9 +225,7 @@ fn two_slope_values<S: Simd, P: TwoSlope, A: Element>(simd: S, formula: P, input
             },
         );
     };
-    each_chunk(
-        input,
-        sink,
+    chunks.each(
         #[inline(always)]
         |start, x| {
             let mut upper = 0;
@@ -272,12 +292,8 @@ fn product_of_chunks<S: Simd, A: Element>(simd: S, gradient: &[A; CHUNK], deriva
 #[inline(always)]
 pub(crate) fn choose<A: Element>(level: Level, gradient: Option<&[A]>, bits: &[u64], output: &mut [A], lower: f64, upper: f64) {
     at_level!(level, simd => match gradient {
-        Some(gradient) => chosen(simd, gradient, bits, output, lower, upper),
-        None => inplace(
-            output,
-            #[inline(always)]
-            |gradient, output, range| chosen(simd, gradient, &bits[range.start / WORD..], output, lower, upper),
-        ),
+        Some(gradient) => chosen(simd, (gradient, output), bits, lower, upper),
+        None => chosen(simd, output, bits, lower, upper),
     });
 }
 
@@ -286,15 +302,13 @@ pub(crate) fn choose_new<A: Element>(level: Level, gradient: &[A], bits: &[u64],
     at_level!(level, simd => new(
         gradient.len(),
         #[inline(always)]
-        |sink| chosen(simd, gradient, bits, sink, lower, upper),
+        |sink| chosen(simd, (gradient, sink), bits, lower, upper),
     ))
 }
 
 #[inline(always)]
-fn chosen<S: Simd, A: Element>(simd: S, gradient: &[A], bits: &[u64], sink: impl Sink<[A; CHUNK]>, lower: f64, upper: f64) {
-    each_chunk(
-        gradient,
-        sink,
+fn chosen<S: Simd, A: Element>(simd: S, gradient: impl Chunks<A>, bits: &[u64], lower: f64, upper: f64) {
+    gradient.each(
         #[inline(always)]
         |start, g| {
             let word = bits[start / WORD] >> (start % WORD);

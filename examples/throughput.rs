@@ -104,7 +104,8 @@ struct Options {
     #[arg(long, conflicts_with = "csv")]
     cycles: bool,
     /// The shortest call instead of the median one: for a machine that does other things too.
-    #[arg(long)]
+    // Of cycles the smallest number would be that of the clock measured worst.
+    #[arg(long, conflicts_with = "cycles")]
     shortest: bool,
     /// Comma-separated values instead of a table.
     #[arg(long)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use fearless_simd::Simd;
-use ndarray::ArrayRefD;
+use ndarray::{ArrayD, ArrayRefD};
 
 use crate::{
     body::{Body, Record, layer_methods},
@@ -130,6 +130,9 @@ impl<A: Element> Body<A> for AlphaDropout<A> {
     }
     fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::elementwise_infer(&formula::Identity, input, output);
+    }
+    fn infer_new(&self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
+        Ok(A::elementwise_infer_new(&formula::Identity, input))
     }
     fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::alpha_dropout_forward(self, input, output);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use fearless_simd::Simd;
-use ndarray::ArrayRefD;
+use ndarray::{ArrayD, ArrayRefD};
 
 use crate::{
     body::{Body, Record, layer_methods},
@@ -74,6 +74,13 @@ impl<A: Element> RReLU<A> {
     }
 }
 
+impl<A> RReLU<A> {
+    /// The mean slope.
+    fn expected(&self) -> formula::LeakyReLU {
+        formula::LeakyReLU::new(self.lower.midpoint(self.upper))
+    }
+}
+
 impl<A: Element> Default for RReLU<A> {
     fn default() -> Self {
         Self { lower: 1.0 / 8.0, upper: 1.0 / 3.0, counter: Counter::new(0), kept: Kept::default() }
@@ -108,13 +115,19 @@ impl<A: Element> Body<A> for RReLU<A> {
         &self.kept.record
     }
     fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-        A::elementwise_infer(&formula::LeakyReLU::new(self.lower.midpoint(self.upper)), input, output);
+        A::elementwise_infer(&self.expected(), input, output);
     }
     fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::rrelu_forward(self, input, output);
     }
     fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::elementwise_backward(&self.kept, Kind::Smooth, gradient, output);
+    }
+    fn infer_new(&self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
+        Ok(A::elementwise_infer_new(&self.expected(), input))
+    }
+    fn backward_new(&mut self, gradient: &ArrayD<A>) -> ArrayD<A> {
+        A::elementwise_backward_new(&self.kept, Kind::Smooth, gradient)
     }
 }
 

@@ -343,7 +343,7 @@ pub(crate) fn store_part<S: Simd, A: Element>(lanes: Lanes<S, A>, elements: &mut
 
 /// `output = f(input)`. The tail goes through the same vector code, so that a result does not depend on its position.
 #[inline(always)]
-pub(crate) fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], f: impl Fn(Lanes<S, A>) -> Lanes<S, A>) {
+pub(crate) fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
     let n = A::Native::<S>::LEN;
     let (mut inputs, mut outputs) = (input.chunks_exact(n), output.chunks_exact_mut(n));
     for (x, y) in (&mut inputs).zip(&mut outputs) {
@@ -382,22 +382,15 @@ pub(crate) fn inplace<A: Element>(values: &mut [A], mut body: impl FnMut(&[A], &
     }
 }
 
-/// `output = f(input, others)`.
+/// `(first, second) = f(input)`.
 #[inline(always)]
-pub(crate) fn zip<S: Simd, A: Element>(simd: S, input: &[A], others: &[A], output: &mut [A], f: impl Fn(Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) {
-    let n = A::Native::<S>::LEN;
-    let (mut inputs, mut others, mut outputs) = (input.chunks_exact(n), others[..input.len()].chunks_exact(n), output.chunks_exact_mut(n));
-    for ((x, other), y) in (&mut inputs).zip(&mut others).zip(&mut outputs) {
-        f(load(simd, x), load(simd, other)).0.store_slice(y);
-    }
-    let rest = inputs.remainder();
-    if !rest.is_empty() {
-        store_part(f(load_part(simd, rest), load_part(simd, others.remainder())), outputs.into_remainder());
-    }
-}
-
-#[inline(always)]
-fn map_two<S: Simd, A: Element>(simd: S, input: &[A], first: &mut [A], second: &mut [A], f: impl Fn(Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>)) {
+pub(crate) fn map_two<S: Simd, A: Element>(
+    simd: S,
+    input: &[A],
+    first: &mut [A],
+    second: &mut [A],
+    mut f: impl FnMut(Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>),
+) {
     let n = A::Native::<S>::LEN;
     let (mut inputs, mut firsts, mut seconds) = (input.chunks_exact(n), first.chunks_exact_mut(n), second.chunks_exact_mut(n));
     for ((x, a), b) in (&mut inputs).zip(&mut firsts).zip(&mut seconds) {
@@ -413,12 +406,13 @@ fn map_two<S: Simd, A: Element>(simd: S, input: &[A], first: &mut [A], second: &
     }
 }
 
-/// [`inplace`], or parts of the same length of an input and the output.
+/// [`inplace`], or all of an input and the output at once.
 #[inline(always)]
 pub(crate) fn blocks<A: Element>(input: Option<&[A]>, output: &mut [A], mut body: impl FnMut(&[A], &mut [A], Range<usize>)) {
-    let Some(input) = input else { return inplace(output, body) };
-    for (i, (x, y)) in input.chunks(BLOCK).zip(output.chunks_mut(BLOCK)).enumerate() {
-        body(x, y, i * BLOCK..i * BLOCK + x.len());
+    let all = 0..output.len();
+    match input {
+        Some(input) => body(input, output, all),
+        None => inplace(output, body),
     }
 }
 

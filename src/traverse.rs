@@ -494,20 +494,32 @@ impl Runs {
     /// the parameter's first index, and the step.
     #[inline(always)]
     pub(crate) fn visit(&self, start: usize, count: usize, mut run: impl FnMut(Range<usize>, usize, usize)) {
-        let last = self.lengths.ndim() - 1;
-        let (length, step) = (self.lengths[last], self.steps[last]);
+        let (lengths, steps) = (self.lengths.slice(), self.steps.slice());
+        let last = lengths.len() - 1;
+        let (length, step) = (lengths[last], steps[last]);
+        // Where the run begins along the axes before the last: divisions find it once, and from there on it is counted.
+        let (mut rest, mut column) = (start / length, start % length);
+        let (mut index, mut first) = (IxDyn::zeros(last), 0);
+        let index = index.slice_mut();
+        for axis in (0..last).rev() {
+            index[axis] = rest % lengths[axis];
+            rest /= lengths[axis];
+            first += index[axis] * steps[axis];
+        }
         let mut done = 0;
         while done < count {
-            let position = start + done;
-            let (mut rest, column) = (position / length, position % length);
-            let mut first = column * step;
-            for axis in (0..last).rev() {
-                first += rest % self.lengths[axis] * self.steps[axis];
-                rest /= self.lengths[axis];
-            }
             let end = count.min(done + length - column);
-            run(done..end, first, step);
-            done = end;
+            run(done..end, first + column * step, step);
+            (done, column) = (end, 0);
+            for axis in (0..last).rev() {
+                index[axis] += 1;
+                first += steps[axis];
+                if index[axis] < lengths[axis] {
+                    break;
+                }
+                first -= index[axis] * steps[axis];
+                index[axis] = 0;
+            }
         }
     }
 }

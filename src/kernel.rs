@@ -5,7 +5,7 @@
 
 use std::{cell::Cell, fmt::Debug, ops::Range};
 
-use fearless_simd::{Level, Simd, SimdBase, SimdMask};
+use fearless_simd::{Level, Simd, SimdBase, SimdFloatElement, SimdMask};
 
 use crate::{
     element::Element,
@@ -364,6 +364,49 @@ pub(crate) fn copy<A: Element>(from: &[A], to: &mut [A]) {
         to.copy_from_slice(from);
     }
 }
+
+/// Copies four columns of a matrix into rows at a distance.
+///
+/// By squares that are as wide as 128 bits: number by number, one store a cycle would limit it.
+pub(crate) fn four_columns<A: Element>(level: Level, columns: [&[A]; 4], rows: &mut [A], distance: usize) {
+    at_level!(level, simd => four_columns_at(simd, columns, rows, distance));
+}
+
+#[inline(always)]
+fn four_columns_at<S: Simd, A: Element>(simd: S, [a, b, c, d]: [&[A]; 4], rows: &mut [A], distance: usize) {
+    let n = Block::<S, A>::LEN;
+    let (a_squares, b_squares, c_squares, d_squares) = (a.chunks_exact(n), b.chunks_exact(n), c.chunks_exact(n), d.chunks_exact(n));
+    let mut done = 0;
+    for (rows, (((a, b), c), d)) in rows.chunks_exact_mut(n * distance).zip(a_squares.zip(b_squares).zip(c_squares).zip(d_squares)) {
+        let (a, b) = (Block::<S, A>::from_slice(simd, a), Block::<S, A>::from_slice(simd, b));
+        let (c, d) = (Block::<S, A>::from_slice(simd, c), Block::<S, A>::from_slice(simd, d));
+        let (first, rows) = rows.split_at_mut(distance);
+        if n == 2 {
+            let (ab, cd) = (a.interleave(b), c.interleave(d));
+            ab.0.store_slice(&mut first[..2]);
+            cd.0.store_slice(&mut first[2..4]);
+            ab.1.store_slice(&mut rows[..2]);
+            cd.1.store_slice(&mut rows[2..4]);
+        } else {
+            let (second, rows) = rows.split_at_mut(distance);
+            let (third, fourth) = rows.split_at_mut(distance);
+            let (ac, bd) = (a.interleave(c), b.interleave(d));
+            let (upper, lower) = (ac.0.interleave(bd.0), ac.1.interleave(bd.1));
+            upper.0.store_slice(&mut first[..4]);
+            upper.1.store_slice(&mut second[..4]);
+            lower.0.store_slice(&mut third[..4]);
+            lower.1.store_slice(&mut fourth[..4]);
+        }
+        done += n;
+    }
+    let rest = a[done..].iter().zip(&b[done..]).zip(&c[done..]).zip(&d[done..]);
+    for (row, (((&a, &b), &c), &d)) in rows[done * distance..].chunks_mut(distance).zip(rest) {
+        row[..4].copy_from_slice(&[a, b, c, d]);
+    }
+}
+
+/// 128 bits of elements: two or four.
+type Block<S, A> = <<A as SimdFloatElement>::Native<S> as SimdBase<S>>::Block;
 
 /// Calls `body` on parts of `values`, each with a copy of itself and its range.
 ///

@@ -232,8 +232,7 @@ fn in_a_row<A: Element>(alpha: &ArrayD<A>) -> Cow<'_, [A]> {
 }
 
 pub(crate) fn infer<A: Element>(layer: &PReLU<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-    let order = Order::of_either(input, output);
-    run(layer, &order, input, output, None);
+    run(layer, &Order::of(output), input, output, None);
 }
 
 pub(crate) fn forward<A: Element>(layer: &mut PReLU<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {

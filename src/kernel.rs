@@ -7,7 +7,7 @@ mod chunks;
 
 use std::{cell::Cell, fmt::Debug, ops::Range};
 
-use fearless_simd::{Level, Simd, SimdBase};
+use fearless_simd::{Level, Simd, SimdBase, SimdFloatElement};
 
 pub(crate) use self::chunks::{choose, choose_new, multiply, multiply_new, new_smooth, new_two_slope, run_two_slope};
 
@@ -344,7 +344,7 @@ pub(crate) fn store_part<S: Simd, A: Element>(lanes: Lanes<S, A>, elements: &mut
 
 /// `output = f(input)`. The tail goes through the same vector code, so that a result does not depend on its position.
 #[inline(always)]
-pub(crate) fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], f: impl Fn(Lanes<S, A>) -> Lanes<S, A>) {
+pub(crate) fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
     let n = A::Native::<S>::LEN;
     let (mut inputs, mut outputs) = (input.chunks_exact(n), output.chunks_exact_mut(n));
     for (x, y) in (&mut inputs).zip(&mut outputs) {
@@ -366,6 +366,49 @@ pub(crate) fn copy<A: Element>(from: &[A], to: &mut [A]) {
     }
 }
 
+/// Copies four columns of a matrix into rows at a distance.
+///
+/// By squares that are as wide as 128 bits: number by number, one store a cycle would limit it.
+pub(crate) fn four_columns<A: Element>(level: Level, columns: [&[A]; 4], rows: &mut [A], distance: usize) {
+    at_level!(level, simd => four_columns_at(simd, columns, rows, distance));
+}
+
+#[inline(always)]
+fn four_columns_at<S: Simd, A: Element>(simd: S, [a, b, c, d]: [&[A]; 4], rows: &mut [A], distance: usize) {
+    let n = Block::<S, A>::LEN;
+    let (a_squares, b_squares, c_squares, d_squares) = (a.chunks_exact(n), b.chunks_exact(n), c.chunks_exact(n), d.chunks_exact(n));
+    let mut done = 0;
+    for (rows, (((a, b), c), d)) in rows.chunks_exact_mut(n * distance).zip(a_squares.zip(b_squares).zip(c_squares).zip(d_squares)) {
+        let (a, b) = (Block::<S, A>::from_slice(simd, a), Block::<S, A>::from_slice(simd, b));
+        let (c, d) = (Block::<S, A>::from_slice(simd, c), Block::<S, A>::from_slice(simd, d));
+        let (first, rows) = rows.split_at_mut(distance);
+        if n == 2 {
+            let (ab, cd) = (a.interleave(b), c.interleave(d));
+            ab.0.store_slice(&mut first[..2]);
+            cd.0.store_slice(&mut first[2..4]);
+            ab.1.store_slice(&mut rows[..2]);
+            cd.1.store_slice(&mut rows[2..4]);
+        } else {
+            let (second, rows) = rows.split_at_mut(distance);
+            let (third, fourth) = rows.split_at_mut(distance);
+            let (ac, bd) = (a.interleave(c), b.interleave(d));
+            let (upper, lower) = (ac.0.interleave(bd.0), ac.1.interleave(bd.1));
+            upper.0.store_slice(&mut first[..4]);
+            upper.1.store_slice(&mut second[..4]);
+            lower.0.store_slice(&mut third[..4]);
+            lower.1.store_slice(&mut fourth[..4]);
+        }
+        done += n;
+    }
+    let rest = a[done..].iter().zip(&b[done..]).zip(&c[done..]).zip(&d[done..]);
+    for (row, (((&a, &b), &c), &d)) in rows[done * distance..].chunks_mut(distance).zip(rest) {
+        row[..4].copy_from_slice(&[a, b, c, d]);
+    }
+}
+
+/// 128 bits of elements: two or four.
+type Block<S, A> = <<A as SimdFloatElement>::Native<S> as SimdBase<S>>::Block;
+
 /// Calls `body` on parts of `values`, each with a copy of itself and its range.
 ///
 /// Read from the copy: a selection between a number just loaded and another, stored in the same place, becomes a masked store, which is many times slower than
@@ -383,22 +426,15 @@ pub(crate) fn inplace<A: Element>(values: &mut [A], mut body: impl FnMut(&[A], &
     }
 }
 
-/// `output = f(input, others)`.
+/// `(first, second) = f(input)`.
 #[inline(always)]
-pub(crate) fn zip<S: Simd, A: Element>(simd: S, input: &[A], others: &[A], output: &mut [A], f: impl Fn(Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) {
-    let n = A::Native::<S>::LEN;
-    let (mut inputs, mut others, mut outputs) = (input.chunks_exact(n), others[..input.len()].chunks_exact(n), output.chunks_exact_mut(n));
-    for ((x, other), y) in (&mut inputs).zip(&mut others).zip(&mut outputs) {
-        f(load(simd, x), load(simd, other)).0.store_slice(y);
-    }
-    let rest = inputs.remainder();
-    if !rest.is_empty() {
-        store_part(f(load_part(simd, rest), load_part(simd, others.remainder())), outputs.into_remainder());
-    }
-}
-
-#[inline(always)]
-fn map_two<S: Simd, A: Element>(simd: S, input: &[A], first: &mut [A], second: &mut [A], f: impl Fn(Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>)) {
+pub(crate) fn map_two<S: Simd, A: Element>(
+    simd: S,
+    input: &[A],
+    first: &mut [A],
+    second: &mut [A],
+    mut f: impl FnMut(Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>),
+) {
     let n = A::Native::<S>::LEN;
     let (mut inputs, mut firsts, mut seconds) = (input.chunks_exact(n), first.chunks_exact_mut(n), second.chunks_exact_mut(n));
     for ((x, a), b) in (&mut inputs).zip(&mut firsts).zip(&mut seconds) {
@@ -414,12 +450,13 @@ fn map_two<S: Simd, A: Element>(simd: S, input: &[A], first: &mut [A], second: &
     }
 }
 
-/// [`inplace`], or parts of the same length of an input and the output.
+/// [`inplace`], or all of an input and the output at once.
 #[inline(always)]
 pub(crate) fn blocks<A: Element>(input: Option<&[A]>, output: &mut [A], mut body: impl FnMut(&[A], &mut [A], Range<usize>)) {
-    let Some(input) = input else { return inplace(output, body) };
-    for (i, (x, y)) in input.chunks(BLOCK).zip(output.chunks_mut(BLOCK)).enumerate() {
-        body(x, y, i * BLOCK..i * BLOCK + x.len());
+    let all = 0..output.len();
+    match input {
+        Some(input) => body(input, output, all),
+        None => inplace(output, body),
     }
 }
 

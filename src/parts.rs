@@ -117,16 +117,6 @@ impl<T: Real> Sums<T> {
         self.sum[vector] = sum;
     }
 
-    /// Adds a product, in one step where it is exact.
-    #[inline(always)]
-    pub(crate) fn add_product(&mut self, vector: usize, a: T, b: T) {
-        if T::SPARE {
-            self.sum[vector] = a.mul_add(b, self.sum[vector]);
-        } else {
-            self.add(vector, a * b);
-        }
-    }
-
     /// The sums of vectors of `n` numbers, in two words.
     #[inline(always)]
     fn words(self, n: usize, hi: &mut [f64], lo: &mut [f64]) {

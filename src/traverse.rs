@@ -1,6 +1,6 @@
 //! Arrays of any layout as slices, and slices over threads: the only code that knows strides or threads.
 
-use std::{cmp::Reverse, ops::Range};
+use std::{array, cmp::Reverse, ops::Range};
 
 use ndarray::{
     ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix1, Ix2, IxDyn,
@@ -9,7 +9,7 @@ use ndarray::{
 
 use crate::{
     element::Element,
-    kernel::{WORD, copy},
+    kernel::{WORD, copy, four_columns, level},
     parts::{PARTS, Rows},
     pointwise::Cost,
 };
@@ -201,11 +201,11 @@ pub(crate) fn pass_in_units<A: Element, K: Split>(
     pass_views(Parts::new(output.len(), cost, unit), order, input, output, keep, body);
 }
 
-/// [`pass`] in the order in which the input lies, or what is worked on in place.
+/// [`pass`] in the order in which the output lies: what lies in another order is read faster than it is written.
 pub(crate) fn pass_along<A: Element, K: Split>(cost: Cost, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>, keep: K, body: Body<'_, A, K>) {
     match standard(input, output) {
         Some((input, output)) => pass_slices(Parts::new(output.len(), cost, WORD), input, output, keep, body),
-        None => pass_views(Parts::new(output.len(), cost, WORD), &Order::of_either(input, output), input, output, keep, body),
+        None => pass_views(Parts::new(output.len(), cost, WORD), &Order::of(output), input, output, keep, body),
     }
 }
 
@@ -332,7 +332,7 @@ impl<'a, A: Element> Source<'a, A> {
             Self::InPlace => None,
             Self::Slice(slice) => Some(&slice[..count]),
             Self::View(view, start) => Some(view.slice(start, count).unwrap_or_else(|| {
-                view.read(start, &mut buffer[..count]);
+                view.read(start, count, buffer, 0);
                 &buffer[..count]
             })),
         }
@@ -417,16 +417,18 @@ fn gathered<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], mut k
         Source::InPlace => body(None, output, keep),
         Source::Slice(slice) => body(Some(&slice[..output.len()]), output, keep),
         Source::View(view, first) => {
-            let block = block(&view.0).min(output.len());
-            A::with_scratch(block, |buffer| {
-                let mut start = first;
-                for part in output.chunks_mut(block.max(1)) {
-                    let (head, tail) = keep.split(part.len());
-                    let buffer = &mut buffer[..part.len()];
-                    view.read(start, buffer);
-                    body(Some(buffer), part, head);
-                    keep = tail;
-                    start += part.len();
+            let (total, columns) = (output.len(), columns(&view.0));
+            let (block, gap) = block(&view.0);
+            let (block, gap) = (block.min(total).max(1), if first % columns == 0 { gap } else { 0 });
+            let row = if gap == 0 { block } else { columns };
+            A::with_scratch(block + block / columns * gap, |buffer| {
+                for (start, part) in (first..).step_by(block).zip(output.chunks_mut(block)) {
+                    view.read(start, part.len(), buffer, gap);
+                    for (from, part) in buffer.chunks(row + gap).zip(part.chunks_mut(row)) {
+                        let (head, tail) = keep.split(part.len());
+                        body(Some(&from[..part.len()]), part, head);
+                        keep = tail;
+                    }
                 }
             });
         }
@@ -436,24 +438,28 @@ fn gathered<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], mut k
 /// Into a view that is not contiguous, flattened.
 fn scattered<A: Element, K: Split>(source: Source<'_, A>, output: ArrayViewMutD<'_, A>, mut keep: K, body: Body<'_, A, K>) {
     let total = output.len();
-    let block = match source {
-        Source::View(view, _) => block(&view.0).max(block(&output)),
+    let (block, gap) = match source {
+        Source::View(view, _) => (block(&view.0).0.max(block(&output).0), 0),
         _ => block(&output),
     };
-    let block = block.min(total);
+    let block = block.min(total).max(1);
     let mut output = Strided(output);
-    A::with_scratch(2 * block, |scratch| {
+    let columns = columns(&output.0);
+    let row = if gap == 0 { block } else { columns };
+    A::with_scratch(2 * block + block / columns * gap, |scratch| {
         let (buffer, result) = scratch.split_at_mut(block);
-        for start in (0..total).step_by(block.max(1)) {
-            let count = block.min(total - start);
-            let result = &mut result[..count];
+        for start in (0..total).step_by(block) {
+            let end = total.min(start + block);
             if matches!(source, Source::InPlace) {
-                Strided(output.0.view()).read(start, result);
+                Strided(output.0.view()).read(start, end - start, result, gap);
             }
-            let (head, tail) = keep.split(count);
-            body(source.from(start).take(count, buffer), result, head);
-            keep = tail;
-            output.write(start, result);
+            for (start, result) in (start..end).step_by(row).zip(result.chunks_mut(row + gap)) {
+                let count = row.min(end - start);
+                let (head, tail) = keep.split(count);
+                body(source.from(start).take(count, buffer), &mut result[..count], head);
+                keep = tail;
+            }
+            output.write(start, end - start, result, gap);
         }
     });
 }
@@ -512,20 +518,32 @@ impl Runs {
     /// the parameter's first index, and the step.
     #[inline(always)]
     pub(crate) fn visit(&self, start: usize, count: usize, mut run: impl FnMut(Range<usize>, usize, usize)) {
-        let last = self.lengths.ndim() - 1;
-        let (length, step) = (self.lengths[last], self.steps[last]);
+        let (lengths, steps) = (self.lengths.slice(), self.steps.slice());
+        let last = lengths.len() - 1;
+        let (length, step) = (lengths[last], steps[last]);
+        // Where the run begins along the axes before the last: divisions find it once, and from there on it is counted.
+        let (mut rest, mut column) = (start / length, start % length);
+        let (mut index, mut first) = (IxDyn::zeros(last), 0);
+        let index = index.slice_mut();
+        for axis in (0..last).rev() {
+            index[axis] = rest % lengths[axis];
+            rest /= lengths[axis];
+            first += index[axis] * steps[axis];
+        }
         let mut done = 0;
         while done < count {
-            let position = start + done;
-            let (mut rest, column) = (position / length, position % length);
-            let mut first = column * step;
-            for axis in (0..last).rev() {
-                first += rest % self.lengths[axis] * self.steps[axis];
-                rest /= self.lengths[axis];
-            }
             let end = count.min(done + length - column);
-            run(done..end, first, step);
-            done = end;
+            run(done..end, first + column * step, step);
+            (done, column) = (end, 0);
+            for axis in (0..last).rev() {
+                index[axis] += 1;
+                first += steps[axis];
+                if index[axis] < lengths[axis] {
+                    break;
+                }
+                first -= index[axis] * steps[axis];
+                index[axis] = 0;
+            }
         }
     }
 }
@@ -577,16 +595,17 @@ fn locate(shape: &[usize], start: usize) -> (impl Iterator<Item = usize>, usize)
     (indices, start % size)
 }
 
-/// Visits a plane from one of its elements on, as far as `buffer` reaches: `$visit` gets a part of a row, or whole rows, and the part of the buffer for it.
+/// Visits a plane from one of its elements on, as far as `$count` reaches: `$visit` gets a part of a row, or whole rows, and where in a buffer with so long a gap
+/// behind each row they stand.
 macro_rules! pieces {
-    ($plane:expr, $offset:expr, $buffer:expr, $view:ident, |$piece:ident, $part:ident| $visit:expr) => {{
+    ($plane:expr, $offset:expr, $count:expr, $gap:expr, $view:ident, |$piece:ident, $place:ident| $visit:expr) => {{
         let columns = $plane.ncols();
         let (mut row, mut column, mut done) = ($offset / columns, $offset % columns, 0);
-        while done < $buffer.len() && row < $plane.nrows() {
-            let rest = $buffer.len() - done;
+        while done < $count && row < $plane.nrows() {
+            let rest = $count - done;
             let (rows, count) =
                 if column == 0 && rest >= columns { ((rest / columns).min($plane.nrows() - row), columns) } else { (1, rest.min(columns - column)) };
-            let $part = &mut $buffer[done..done + rows * count];
+            let $place = done + done / columns * $gap;
             let $piece = $plane.$view().split_at(Axis(0), row).1.split_at(Axis(0), rows).0.split_at(Axis(1), column).1.split_at(Axis(1), count).0;
             $visit;
             (row, column, done) = (row + rows, 0, done + rows * count);
@@ -604,47 +623,81 @@ impl<'a, A: Element> Strided<ArrayViewD<'a, A>> {
         plane.index_axis_move(Axis(0), row).to_slice()?.get(column..column + count)
     }
 
-    /// The elements from `start` on, as many as `buffer` holds.
-    fn read(&self, start: usize, buffer: &mut [A]) {
-        let mut done = 0;
-        while done < buffer.len() {
+    /// Reads elements from `start` on, with a gap behind each row; without one, `start` may lie anywhere in a row.
+    fn read(&self, start: usize, count: usize, buffer: &mut [A], gap: usize) {
+        let (columns, mut done) = (columns(&self.0), 0);
+        while done < count {
             let (indices, offset) = locate(self.0.shape(), start + done);
             let plane = indices.fold(self.0.view(), |view, index| view.index_axis_move(Axis(0), index));
             let Ok(plane) = plane.into_dimensionality::<Ix2>() else { return };
             let plane: ArrayView2<'_, A> = plane;
-            let rest = &mut buffer[done..];
-            done += pieces!(plane, offset, rest, view, |piece, part| {
-                let columns = piece.ncols();
-                if across(piece.shape(), piece.strides()) {
-                    Places::one_behind_the_other(columns).gather(&piece, part);
-                } else if let Ok(part) = ArrayViewMut2::from_shape(piece.dim(), part) {
-                    assign(part, &piece);
-                }
-            });
+            let buffer = &mut buffer[done + done / columns * gap..];
+            done += pieces!(plane, offset, count - done, gap, view, |piece, place| fetch(&piece, &mut buffer[place..], piece.ncols() + gap));
         }
     }
 }
 
 impl<A: Element> Strided<ArrayViewMutD<'_, A>> {
-    /// Replaces the elements from `start` on.
-    fn write(&mut self, start: usize, buffer: &mut [A]) {
-        let shape = IxDyn(self.0.shape());
+    /// The way back.
+    fn write(&mut self, start: usize, count: usize, buffer: &[A], gap: usize) {
+        let (columns, shape) = (columns(&self.0), IxDyn(self.0.shape()));
         let mut done = 0;
-        while done < buffer.len() {
+        while done < count {
             let (indices, offset) = locate(shape.slice(), start + done);
             let plane = indices.fold(self.0.view_mut(), |view, index| view.index_axis_move(Axis(0), index));
             let Ok(plane) = plane.into_dimensionality::<Ix2>() else { return };
             let mut plane: ArrayViewMut2<'_, A> = plane;
-            let rest = &mut buffer[done..];
-            done += pieces!(plane, offset, rest, view_mut, |piece, part| {
-                let columns = piece.ncols();
-                let mut piece = piece;
-                if across(piece.shape(), piece.strides()) {
-                    Places::one_behind_the_other(columns).scatter(part, &mut piece);
-                } else if let Ok(part) = ArrayView2::from_shape(piece.dim(), part) {
-                    assign(piece, &part);
-                }
+            let buffer = &buffer[done + done / columns * gap..];
+            done += pieces!(plane, offset, count - done, gap, view_mut, |piece, place| {
+                let distance = piece.ncols() + gap;
+                put(&buffer[place..], distance, piece);
             });
+        }
+    }
+}
+
+/// Copies a piece of a view into rows at a distance. Of one that lies across, four columns go at a time: long enough to be read as streams, few enough to be
+/// in the cache together where they lie at distances that are powers of two.
+fn fetch<A: Element>(from: &ArrayView2<'_, A>, to: &mut [A], distance: usize) {
+    if !across(from.shape(), from.strides()) {
+        if let Ok(to) = ArrayViewMut2::from_shape(from.dim(), &mut to[..from.len()]) {
+            assign(to, from);
+        }
+        return;
+    }
+    let level = level();
+    for (first, from) in (0..).step_by(4).zip(from.axis_chunks_iter(Axis(1), 4)) {
+        let mut lines = from.columns().into_iter().map_while(|line| line.to_slice());
+        if let [Some(a), Some(b), Some(c), Some(d)] = array::from_fn(|_| lines.next()) {
+            four_columns(level, [a, b, c, d], &mut to[first..], distance);
+            continue;
+        }
+        for (to, from) in to[first..].chunks_mut(distance).zip(from.rows()) {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        }
+    }
+}
+
+/// The way back.
+fn put<A: Element>(from: &[A], distance: usize, mut to: ArrayViewMut2<'_, A>) {
+    if !across(to.shape(), to.strides()) {
+        if let Ok(from) = ArrayView2::from_shape(to.dim(), &from[..to.len()]) {
+            assign(to, &from);
+        }
+        return;
+    }
+    for (first, mut to) in (0..).step_by(4).zip(to.axis_chunks_iter_mut(Axis(1), 4)) {
+        let mut lines = to.columns_mut().into_iter().map_while(ArrayBase::into_slice);
+        if let [Some(a), Some(b), Some(c), Some(d)] = array::from_fn(|_| lines.next()) {
+            for (from, ((a, b), (c, d))) in from[first..].chunks(distance).zip(a.iter_mut().zip(b).zip(c.iter_mut().zip(d))) {
+                if let Some(&from) = from.first_chunk() {
+                    [*a, *b, *c, *d] = from;
+                }
+            }
+            continue;
+        }
+        for (from, to) in from[first..].chunks(distance).zip(to.rows_mut()) {
+            to.into_iter().zip(from).for_each(|(to, from)| *to = *from);
         }
     }
 }
@@ -658,23 +711,37 @@ fn assign<A: Element>(mut to: ArrayViewMut2<'_, A>, from: &ArrayView2<'_, A>) {
     }
 }
 
-/// Whether neighbours in the last axis but one lie closer together than those in the last. Then rows go by tiles, several at a time, unless they are shorter
-/// than a tile.
+/// Whether neighbours in the last axis but one lie closer together than those in the last, if not in the same place. Then rows go several at a time, unless they
+/// are short.
 fn across(shape: &[usize], strides: &[isize]) -> bool {
     match (shape, strides) {
-        ([.., rows, columns], [.., down, along]) => *rows > 1 && *columns >= PARTS && down.unsigned_abs() < along.unsigned_abs(),
+        ([.., rows, columns], [.., down, along]) => *rows > 1 && *columns >= PARTS && *down != 0 && down.unsigned_abs() < along.unsigned_abs(),
         _ => false,
     }
 }
 
-/// How many elements of a view pass through a buffer at a time: a multiple of [`WORD`], and whole rows in numbers that make full tiles where it lies across.
-fn block<A>(view: &ArrayRefD<A>) -> usize {
-    const USUAL: usize = 2048;
+/// The length of a row of a view.
+fn columns<A>(view: &ArrayRefD<A>) -> usize {
+    view.shape().last().copied().unwrap_or(1).max(1)
+}
+
+/// How many elements of a view pass through a buffer at a time, a multiple of [`WORD`]: of one that lies across whole rows, in numbers that make long columns.
+/// And how many places stay free behind each row: rows at distances that are powers of two would fall on the same lines of the cache. Such rows, themselves
+/// multiples of [`WORD`], go one by one then.
+fn block<A>(view: &ArrayRefD<A>) -> (usize, usize) {
+    const USUAL: usize = 1 << 13;
+    /// Rows fill a buffer of so many elements, if these are not too few or too many of them.
+    const ACROSS: usize = 1 << 16;
     /// The largest buffer.
     const MOST: usize = 1 << 20;
-    let columns = view.shape().last().copied().unwrap_or(1).max(1);
-    let rows = PARTS.max(WORD / common_divisor(WORD, columns));
-    if across(view.shape(), view.strides()) && columns <= MOST / rows { USUAL.next_multiple_of(columns * rows) } else { USUAL }
+    let columns = columns(view);
+    let least = PARTS.max(WORD / common_divisor(WORD, columns));
+    if !across(view.shape(), view.strides()) || columns > MOST / least {
+        return (USUAL, 0);
+    }
+    let rows = least * (ACROSS / (columns * least)).clamp(1, WORD / least);
+    let gap = if (columns * size_of::<A>()).is_multiple_of(1024) { PARTS } else { 0 };
+    (USUAL.next_multiple_of(columns * rows), gap)
 }
 
 /// Arrays of one shape that are visited together, row by row.
@@ -945,11 +1012,6 @@ struct Places {
 }
 
 impl Places {
-    /// Rows of so many elements without gaps.
-    fn one_behind_the_other(length: usize) -> Self {
-        Self { rows: Rows::One, group: PARTS * length, row: length, element: 1 }
-    }
-
     /// The place of a row.
     fn of(self, row: usize) -> usize {
         row / PARTS * self.group + row % PARTS * self.row

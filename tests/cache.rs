@@ -174,23 +174,21 @@ fn prelu_learns() {
 #[test]
 fn slopes_of_many_elements() {
     let x: ArrayD<f32> = ArrayD::from_shape_fn(vec![100, 8, 12_500], |i| ((i[0] * 7919 + i[1] * 104_729 + i[2] * 1_299_709) % 20_011) as f32 / 10_007.0 - 1.0);
-    let mut prelu = PReLU::<f32>::per_channel(8, 0.25);
     let g = x.mapv(|v| 0.3 + v * v);
-    prelu.forward(&x).unwrap();
-    prelu.backward(&g).unwrap();
-    for channel in 0..8 {
-        let terms: Vec<f64> = x
-            .index_axis(Axis(1), channel)
-            .iter()
-            .zip(g.index_axis(Axis(1), channel))
-            .filter(|(x, _)| **x < 0.0)
-            .map(|(&x, &g)| f64::from(x) * f64::from(g))
-            .collect();
-        fn pairwise(terms: &[f64]) -> f64 {
-            if terms.len() < 9 { terms.iter().sum() } else { pairwise(&terms[..terms.len() / 2]) + pairwise(&terms[terms.len() / 2..]) }
+    for (axis, channels) in x.shape().iter().copied().enumerate() {
+        let mut prelu = PReLU::<f32>::per_channel(channels, 0.25).axis(Axis(axis));
+        prelu.forward(&x).unwrap();
+        prelu.backward(&g).unwrap();
+        for channel in 0..channels {
+            let (x, g) = (x.index_axis(Axis(axis), channel), g.index_axis(Axis(axis), channel));
+            let terms: Vec<f64> = x.iter().zip(g).filter(|(x, _)| **x < 0.0).map(|(&x, &g)| f64::from(x) * f64::from(g)).collect();
+            let (sum, size) = (pairwise(&terms), terms.iter().map(|t| t.abs()).sum::<f64>());
+            let found = f64::from(prelu.params()[0].grad[[channel]]);
+            assert!((found - sum).abs() <= 1e-7 * size, "axis {axis}: {found} and {sum}");
         }
-        let (sum, size) = (pairwise(&terms), terms.iter().map(|t| t.abs()).sum::<f64>());
-        let found = f64::from(prelu.params()[0].grad[[channel]]);
-        assert!((found - sum).abs() <= 1e-7 * size, "{found} and {sum}");
     }
+}
+
+fn pairwise(terms: &[f64]) -> f64 {
+    if terms.len() < 9 { terms.iter().sum() } else { pairwise(&terms[..terms.len() / 2]) + pairwise(&terms[terms.len() / 2..]) }
 }

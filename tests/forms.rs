@@ -97,7 +97,8 @@ fn every_layout_f64() {
 /// Views larger than the buffers that they pass through, with rows that are cut anywhere, on one thread and several.
 #[test]
 fn large_views() {
-    for shape in [[3, 37, 151], [1, 1000, 70], [1, 70, 1000], [40, 5, 300]] {
+    // Rows of whole kibibytes, as in the last two, have gaps behind them in the buffer.
+    for shape in [[3, 37, 151], [1, 1000, 70], [1, 70, 1000], [40, 5, 300], [2, 200, 256], [256, 7, 60]] {
         for spec in ["leaky_relu(0.2)", "softsign", "sigmoid"] {
             let x: ArrayD<f32> = input(&shape, false, 11);
             let (expected, g) = (run(spec, &x, 12), input(&shape, false, 12));

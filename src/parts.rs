@@ -176,6 +176,24 @@ impl Totals {
         }
         Self { hi: rows.spread(hi), lo: rows.spread(lo) }
     }
+
+    /// The product with a power of two.
+    #[inline(always)]
+    pub(crate) fn times(&self, power: f64) -> Self {
+        Self { hi: self.hi.map(|hi| hi * power), lo: self.lo.map(|lo| lo * power) }
+    }
+
+    /// The sum with a number for each place of a line.
+    #[inline(always)]
+    pub(crate) fn plus(&self, number: impl Fn(usize) -> f64) -> Self {
+        let (mut hi, mut lo) = ([0.0; PARTS], self.lo);
+        for place in 0..PARTS {
+            let sum = exact_sum(number(place), self.hi[place]);
+            hi[place] = sum.0;
+            lo[place] += sum.1;
+        }
+        Self { hi, lo }
+    }
 }
 
 /// The sum of a term along each row, in two words. The term gets a vector of the elements, which it may replace, its number within the line, and what was kept
@@ -199,7 +217,7 @@ pub(crate) fn sum<A: Element, T: Real>(
     };
     let mut last = [zero; VECTORS];
     if short < groups {
-        let (mut padded, mut kept_padded) = ([padding; PARTS], [A::zero(); PARTS]);
+        let (mut padded, mut kept_padded) = ([padding; PARTS], [padding; PARTS]);
         if rows == Rows::One {
             let kept = &kept[kept.len().min(full * PARTS)..];
             padded[..rest.len()].copy_from_slice(rest);
@@ -251,4 +269,13 @@ pub(crate) fn exact_sum(a: f64, b: f64) -> (f64, f64) {
 #[inline(always)]
 pub(crate) fn splat<S: Simd, A: Element>(simd: S, value: A) -> Lanes<S, A> {
     Lanes(A::Native::<S>::splat(simd, value))
+}
+
+/// A copy in vectors where all sixteen are there, without a call.
+#[inline(always)]
+pub(crate) fn copy_line<A: Copy>(from: &[A], to: &mut [A]) {
+    match (<&[A; PARTS]>::try_from(from), <&mut [A; PARTS]>::try_from(&mut *to)) {
+        (Ok(from), Ok(to)) => *to = *from,
+        _ => to.copy_from_slice(from),
+    }
 }

@@ -10,7 +10,7 @@ use ndarray::{
 use crate::{
     element::Element,
     kernel::{WORD, copy},
-    parts::{PARTS, Rows},
+    parts::{PARTS, Rows, copy_line},
     pointwise::Cost,
 };
 
@@ -1027,13 +1027,5 @@ fn transpose<A: Copy>(rows: &[A], length: usize, columns: &mut [A], distance: us
                 columns.chunks_mut(distance).zip(numbers).for_each(|(column, &x)| column[row] = x);
             }
         }
-    }
-}
-
-/// A copy in vectors where all sixteen are there, without a call.
-fn copy_line<A: Copy>(from: &[A], to: &mut [A]) {
-    match (<&[A; PARTS]>::try_from(from), <&mut [A; PARTS]>::try_from(&mut *to)) {
-        (Ok(from), Ok(to)) => *to = *from,
-        _ => to.copy_from_slice(from),
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     element::Element,
     kernel::load,
     math::{Pair, exp_of_held, exp_range, log1p_pair},
-    parts::{PARTS, Rows, Totals, VECTORS, copy_line, exact_sum, pieces, splat, sum, with_kept},
+    parts::{PARTS, Rows, Totals, VECTORS, copy_line, pieces, splat, sum, with_kept},
     real::{LaneMask, Lanes, Real, Work as _},
 };
 

@@ -18,7 +18,7 @@ mod pair;
 mod softplus;
 mod tanh;
 
-pub(crate) use exp::{Exp, exp_of, exp_of_held, exp_of_negative, exp_of_positive, expm1_of_negative};
+pub(crate) use exp::{Exp, exp_of, exp_of_held, exp_of_negative, exp_of_positive, expm1_of_negative, range as exp_range};
 pub use exp::{exp, expm1};
 pub(crate) use gate::Gate;
 pub use log::log1p;

@@ -117,12 +117,18 @@ impl<T: Real> Sums<T> {
         self.sum[vector] = sum;
     }
 
-    /// The sums of vectors of `n` numbers, in two words.
+    /// The sums of vectors of `n` numbers: in two words, or in one word of `f64` on behalf of `f32`, where there is no room for a second.
     #[inline(always)]
     fn words(self, n: usize, hi: &mut [f64], lo: &mut [f64]) {
+        let mut excess = [0.0; PARTS];
         for vector in 0..PARTS / n {
             self.sum[vector].words(&mut hi[vector * n..(vector + 1) * n]);
-            (-self.excess[vector]).words(&mut lo[vector * n..(vector + 1) * n]);
+            self.excess[vector].words(&mut excess[vector * n..(vector + 1) * n]);
+        }
+        if lo.is_empty() {
+            hi.iter_mut().zip(excess).for_each(|(hi, excess)| *hi -= excess);
+        } else {
+            lo.iter_mut().zip(excess).for_each(|(lo, excess)| *lo = -excess);
         }
     }
 
@@ -131,17 +137,21 @@ impl<T: Real> Sums<T> {
     pub(crate) fn total(self, n: usize) -> (f64, f64) {
         let (mut hi, mut lo) = ([0.0; PARTS], [0.0; PARTS]);
         self.words(n, &mut hi, &mut lo);
-        join(&mut hi, &mut lo, 1);
+        join(&mut hi, &mut lo, 1, PARTS);
         (hi[0], lo[0])
     }
 }
 
-/// Joins sums in two words, of so many rows side by side, as a tree: the first ones hold the totals then.
+/// Joins sums in two words (or one), of so many rows side by side, as a tree: the first ones hold the totals then. Of `used` places on there are none.
 #[inline(always)]
-fn join(mut hi: &mut [f64], mut lo: &mut [f64], rows: usize) {
+fn join(mut hi: &mut [f64], mut lo: &mut [f64], rows: usize, used: usize) {
     while hi.len() > rows {
         let half = hi.len() / 2;
-        let ((a, b), (a_low, b_low)) = (hi.split_at_mut(half), lo.split_at_mut(half));
+        let ((a, b), (a_low, b_low)) = (hi.split_at_mut(half), lo.split_at_mut(lo.len() / 2));
+        let b = &b[..used.clamp(half, 2 * half) - half];
+        if a_low.is_empty() {
+            a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+        }
         for (((a, b), a_low), b_low) in a.iter_mut().zip(b).zip(a_low.iter_mut()).zip(b_low) {
             let sum = exact_sum(*a, *b);
             *a_low = sum.1 + (*a_low + *b_low);
@@ -166,6 +176,24 @@ impl Totals {
         }
         Self { hi: rows.spread(hi), lo: rows.spread(lo) }
     }
+
+    /// The product with a power of two.
+    #[inline(always)]
+    pub(crate) fn times(&self, power: f64) -> Self {
+        Self { hi: self.hi.map(|hi| hi * power), lo: self.lo.map(|lo| lo * power) }
+    }
+
+    /// The sum with a number for each place of a line.
+    #[inline(always)]
+    pub(crate) fn plus(&self, number: impl Fn(usize) -> f64) -> Self {
+        let (mut hi, mut lo) = ([0.0; PARTS], self.lo);
+        for place in 0..PARTS {
+            let sum = exact_sum(number(place), self.hi[place]);
+            hi[place] = sum.0;
+            lo[place] += sum.1;
+        }
+        Self { hi, lo }
+    }
 }
 
 /// The sum of a term along each row, in two words. The term gets a vector of the elements, which it may replace, its number within the line, and what was kept
@@ -189,7 +217,7 @@ pub(crate) fn sum<A: Element, T: Real>(
     };
     let mut last = [zero; VECTORS];
     if short < groups {
-        let (mut padded, mut kept_padded) = ([padding; PARTS], [A::zero(); PARTS]);
+        let (mut padded, mut kept_padded) = ([padding; PARTS], [padding; PARTS]);
         if rows == Rows::One {
             let kept = &kept[kept.len().min(full * PARTS)..];
             padded[..rest.len()].copy_from_slice(rest);
@@ -203,12 +231,20 @@ pub(crate) fn sum<A: Element, T: Real>(
             rest.copy_from_slice(&padded[..rest.len()]);
         }
     }
-    let sums: &mut [f64] = match rows {
-        Rows::One => &mut [0.0; 2 * PARTS],
-        Rows::Sixteen => &mut [0.0; 2 * PARTS * PARTS],
+    let sums: &mut [f64] = match (rows, T::SINGLE) {
+        (Rows::One, _) => &mut [0.0; 2 * PARTS],
+        (Rows::Sixteen, true) => &mut [0.0; PARTS * PARTS],
+        (Rows::Sixteen, false) => &mut [0.0; 2 * PARTS * PARTS],
     };
     let (hi, lo) = sums.split_at_mut(groups * PARTS);
-    for (group, (hi, lo)) in hi.chunks_exact_mut(PARTS).zip(lo.chunks_exact_mut(PARTS)).enumerate() {
+    let lo = if T::SINGLE { &mut [] } else { lo };
+    // Sums without a term count for nothing.
+    let used = match rows {
+        Rows::One if full == 0 => rest.len(),
+        Rows::One => PARTS,
+        Rows::Sixteen => full.min(PARTS) * PARTS,
+    };
+    for (group, hi) in hi.chunks_exact_mut(PARTS).enumerate().take(used.div_ceil(PARTS)) {
         let mut sums = Sums::new(zero);
         for start in (group * PARTS..full * PARTS).step_by(groups * PARTS) {
             let line = &mut lines[start..start + PARTS];
@@ -223,11 +259,12 @@ pub(crate) fn sum<A: Element, T: Real>(
                 sums.add(vector, last);
             }
         }
-        sums.words(n, hi, lo);
+        sums.words(n, hi, lo.get_mut(group * PARTS..(group + 1) * PARTS).unwrap_or_default());
     }
-    join(hi, lo, groups);
-    let first = |sums: &[f64]| *sums.first_chunk().unwrap_or(&[sums[0]; PARTS]);
-    Totals { hi: rows.spread(first(hi)), lo: rows.spread(first(lo)) }
+    join(hi, lo, groups, used);
+    let first = |sums: &[f64]| *sums.first_chunk().unwrap_or(&[sums.first().copied().unwrap_or_default(); PARTS]);
+    // Zeros that are not added must not show in the sign.
+    Totals { hi: rows.spread(first(hi).map(|hi| hi + 0.0)), lo: rows.spread(first(lo)) }
 }
 
 /// a + b in two words.
@@ -241,4 +278,13 @@ pub(crate) fn exact_sum(a: f64, b: f64) -> (f64, f64) {
 #[inline(always)]
 pub(crate) fn splat<S: Simd, A: Element>(simd: S, value: A) -> Lanes<S, A> {
     Lanes(A::Native::<S>::splat(simd, value))
+}
+
+/// A copy in vectors where all sixteen are there, without a call.
+#[inline(always)]
+pub(crate) fn copy_line<A: Copy>(from: &[A], to: &mut [A]) {
+    match (<&[A; PARTS]>::try_from(from), <&mut [A; PARTS]>::try_from(&mut *to)) {
+        (Ok(from), Ok(to)) => *to = *from,
+        _ => to.copy_from_slice(from),
+    }
 }

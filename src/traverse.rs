@@ -3,14 +3,14 @@
 use std::{array, cmp::Reverse, ops::Range};
 
 use ndarray::{
-    ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix1, Ix2, IxDyn,
-    RemoveAxis, ShapeError,
+    ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix1, Ix2, Ix3,
+    IxDyn, RemoveAxis, ShapeError,
 };
 
 use crate::{
     element::Element,
     kernel::{WORD, copy, four_columns, level},
-    parts::{PARTS, Rows},
+    parts::{PARTS, Rows, copy_line},
     pointwise::Cost,
 };
 
@@ -900,16 +900,24 @@ impl<'a, A: Element> RowArrays<'a, A> {
 
     fn run(mut self, visit: &Visit<'_, A>) {
         let count = self.output.len_of(Axis(0));
-        if self.output.ndim() > visit.inner + 1 {
-            (0..count).for_each(|index| self.at(index).run(visit));
-        } else if visit.inner > 1 {
-            (0..count).for_each(|index| self.at(index).assembled(visit.body));
-        } else if let Ok(matrices) = self.matrices() {
-            matrices.run(visit.side_by_side, visit.body);
+        match (self.output.ndim() - visit.inner, visit.inner) {
+            (1, 1) => {
+                if let Ok(matrix) = self.of_dimension::<Ix2>() {
+                    matrix.run(visit.side_by_side, visit.body);
+                }
+            }
+            // Views of a fixed dimension take less time to make.
+            (2, 1) => {
+                if let Ok(mut matrices) = self.of_dimension::<Ix3>() {
+                    (0..count).for_each(|index| matrices.at(index).run(visit.side_by_side, visit.body));
+                }
+            }
+            (1, _) => (0..count).for_each(|index| self.at(index).assembled(visit.body)),
+            _ => (0..count).for_each(|index| self.at(index).run(visit)),
         }
     }
 
-    fn matrices(self) -> Result<RowArrays<'a, A, Ix2>, ShapeError> {
+    fn of_dimension<E: Dimension>(self) -> Result<RowArrays<'a, A, E>, ShapeError> {
         Ok(RowArrays {
             input: self.input.map(ArrayBase::into_dimensionality).transpose()?,
             output: self.output.into_dimensionality()?,
@@ -958,9 +966,9 @@ impl<A: Element> RowArrays<'_, A, Ix2> {
         let side_by_side = side_by_side && length <= LONGEST && (length < LONG || !slices);
         // Rows at distances that are powers of two would fall on the same lines of the cache.
         let spaced = length.next_multiple_of(PARTS) + PARTS;
-        let group = PARTS * spaced;
+        let group = PARTS * if side_by_side { length } else { spaced };
         let groups = (CACHED / (size_of::<A>() * group)).clamp(1, count.div_ceil(PARTS));
-        let buffer = if slices && !side_by_side { 0 } else { groups * group };
+        let buffer = if slices && !side_by_side { 0 } else { (groups * group).max(PARTS * spaced) };
         A::with_scratch(2 * buffer, |scratch| {
             let mut rest = self;
             while count > 0 {
@@ -971,7 +979,7 @@ impl<A: Element> RowArrays<'_, A, Ix2> {
                 } else if slices {
                     (0..here).for_each(|index| part.at(index).run(body));
                 } else {
-                    part.gathered(scratch, Places { rows: Rows::One, group, row: spaced, element: 1 }, body);
+                    part.gathered(scratch, Places { rows: Rows::One, group: PARTS * spaced, row: spaced, element: 1 }, body);
                 }
                 (rest, count) = (behind, count - here);
             }
@@ -1027,9 +1035,12 @@ impl Places {
         let length = from.ncols();
         if self.row == 1 && from.strides()[0] == 1 {
             for (element, line) in from.columns().into_iter().enumerate() {
-                for (from, to) in line.to_slice().unwrap_or_default().chunks(PARTS).zip(buffer[element * self.element..].chunks_mut(self.group)) {
-                    copy_line(from, &mut to[..from.len()]);
+                let (lines, rest) = line.to_slice().unwrap_or_default().as_chunks::<PARTS>();
+                let mut places = buffer[element * self.element..].chunks_mut(self.group);
+                for (from, to) in lines.iter().zip(&mut places) {
+                    to[..PARTS].copy_from_slice(from);
                 }
+                places.next().map(|to| to[..rest.len()].copy_from_slice(rest));
             }
         } else if let Some(slice) = from.to_slice().filter(|_| self.row == 1) {
             for (from, to) in slice.chunks(PARTS * length).zip(buffer.chunks_mut(self.group)) {
@@ -1060,9 +1071,12 @@ impl Places {
         let length = to.ncols();
         if self.row == 1 && to.strides()[0] == 1 {
             for (element, line) in to.columns_mut().into_iter().enumerate() {
-                for (to, from) in line.into_slice().unwrap_or_default().chunks_mut(PARTS).zip(buffer[element * self.element..].chunks(self.group)) {
-                    copy_line(&from[..to.len()], to);
+                let (lines, rest) = line.into_slice().unwrap_or_default().as_chunks_mut::<PARTS>();
+                let mut places = buffer[element * self.element..].chunks(self.group);
+                for (to, from) in lines.iter_mut().zip(&mut places) {
+                    to.copy_from_slice(&from[..PARTS]);
                 }
+                places.next().map(|from| rest.copy_from_slice(&from[..rest.len()]));
             }
         } else if let Some(slice) = to.as_slice_mut().filter(|_| self.row == 1) {
             for (to, from) in slice.chunks_mut(PARTS * length).zip(buffer.chunks(self.group)) {
@@ -1094,26 +1108,20 @@ impl Places {
 
 /// Makes columns of rows, four rows at a time. The rows lie one behind the other, the columns at a distance; there may be places for fewer of them.
 fn transpose<A: Copy>(rows: &[A], length: usize, columns: &mut [A], distance: usize) {
-    for (block, rows) in rows.chunks(4 * length).enumerate() {
-        let here = 4 * block..4 * block + rows.len() / length;
-        if here.len() == 4 {
-            let (front, back) = rows.split_at(2 * length);
-            let ((a, b), (c, d)) = (front.split_at(length), back.split_at(length));
-            for (column, ((&a, &b), (&c, &d))) in columns.chunks_mut(distance).zip(a.iter().zip(b).zip(c.iter().zip(d))) {
-                column[here.clone()].copy_from_slice(&[a, b, c, d]);
-            }
-        } else {
-            for (row, numbers) in here.zip(rows.chunks(length)) {
-                columns.chunks_mut(distance).zip(numbers).for_each(|(column, &x)| column[row] = x);
-            }
+    let mut blocks = rows.chunks_exact(4 * length);
+    let mut done = 0;
+    for rows in &mut blocks {
+        let (front, back) = rows.split_at(2 * length);
+        let ((a, b), (c, d)) = (front.split_at(length), back.split_at(length));
+        let mut place = done;
+        for (((&a, &b), &c), &d) in a.iter().zip(b).zip(c).zip(d) {
+            let Some(four) = columns.get_mut(place..place + 4) else { break };
+            four.copy_from_slice(&[a, b, c, d]);
+            place += distance;
         }
+        done += 4;
     }
-}
-
-/// A copy in vectors where all sixteen are there, without a call.
-fn copy_line<A: Copy>(from: &[A], to: &mut [A]) {
-    match (<&[A; PARTS]>::try_from(from), <&mut [A; PARTS]>::try_from(&mut *to)) {
-        (Ok(from), Ok(to)) => *to = *from,
-        _ => to.copy_from_slice(from),
+    for (row, numbers) in blocks.remainder().chunks_exact(length).enumerate() {
+        columns.iter_mut().skip(done + row).step_by(distance).zip(numbers).for_each(|(to, &x)| *to = x);
     }
 }

@@ -258,6 +258,40 @@ fn softmax_conventions() {
     });
 }
 
+/// Logits so large that the maximum is subtracted beforehand, in one row and in sixteen side by side: as the same ones near 0, if their differences are exact.
+#[test]
+fn softmax_far_from_zero() {
+    fn check<A: Element>(level: &str, far: f64, largest: f64) {
+        let same = |spec: &str, near: &[f64], shifted: &[f64]| {
+            let layer: Box<dyn Layer<A>> = layer(spec);
+            for columns in [1, 16, 21] {
+                let of = |row: &[f64]| layer.infer(&ArrayD::from_shape_fn(vec![row.len(), columns], |at| A::rounded(row[at[0]]))).unwrap();
+                let (near, shifted) = (of(near), of(shifted));
+                assert!(near == shifted, "{spec} at {level}, {columns} columns: {shifted} for {near}");
+            }
+        };
+        for sign in [1.0, -1.0] {
+            for spec in if sign > 0.0 { &["softmax(0)", "log_softmax(0)"][..] } else { &["softmin(0)"] } {
+                let signed = |row: &[f64]| row.iter().map(|x| sign * x).collect::<Vec<_>>();
+                let near = signed(&[-2.0, 0.0, -8.0, -16.0, -INF]);
+                for far in [far, -far] {
+                    same(spec, &near, &signed(&[far - 2.0, far, far - 8.0, far - 16.0, -INF]));
+                }
+                same(spec, &signed(&[0.0, -INF, -INF]), &signed(&[INF, largest, 0.0]));
+                same(spec, &signed(&[0.0, -INF]), &signed(&[-largest, -INF]));
+                if *spec != "log_softmax(0)" {
+                    same(spec, &signed(&[0.0, -INF, -INF]), &signed(&[largest, -largest, 0.0]));
+                    same(spec, &signed(&[0.0, -INF, -INF]), &signed(&[far, -1e3 * far, 0.0]));
+                }
+            }
+        }
+    }
+    testing::each_level(|level| {
+        check::<f32>(level, 16_777_216.0, f64::from(f32::MAX));
+        check::<f64>(level, 4_503_599_627_370_496.0, f64::MAX);
+    });
+}
+
 /// A cell of the table: what an input gives, and whether rounding may take it to a neighbour.
 fn cell(text: &str, x: f64) -> (f64, bool) {
     let (text, near) = text.strip_prefix("≈ ").map_or((text, false), |rest| (rest, true));

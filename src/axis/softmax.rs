@@ -7,9 +7,9 @@ use fearless_simd::{Simd, SimdBase};
 use crate::{
     axis::{Keeps, kernel::row_kernels},
     element::Element,
-    kernel::{copy, load},
-    math::{Pair, exp_of_negative, log1p_pair},
-    parts::{PARTS, Rows, Totals, VECTORS, exact_sum, pieces, splat, sum, with_kept},
+    kernel::load,
+    math::{Pair, exp_of_held, exp_range, log1p_pair},
+    parts::{PARTS, Rows, Totals, VECTORS, copy_line, pieces, splat, sum, with_kept},
     real::{LaneMask, Lanes, Real, Work as _},
 };
 
@@ -97,8 +97,7 @@ pub(super) fn maximum<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], s
         #[inline(always)]
         |piece| {
             for vector in 0..PARTS / n {
-                let x = load(simd, &piece[range(vector, n)]) * sign;
-                best[vector] = Lanes::select(x.gt(best[vector]), x, best[vector]);
+                best[vector] = best[vector].at_least(load(simd, &piece[range(vector, n)]) * sign);
             }
         },
     );
@@ -113,56 +112,67 @@ pub(super) fn maximum<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], s
     )
 }
 
-/// The sum of all e^(x - max), less 1, in two words: no digit of a small remainder is lost to the largest element's 1. Each exponential, rounded, goes to
-/// `store` with its place in the row.
-#[inline(always)]
-fn exponentials<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], max: &[A; PARTS], sign: f64, mut store: impl FnMut(&mut [A], Lanes<S, A>)) -> Totals {
-    let n = A::Native::<S>::LEN;
-    let (zero, one) = (splat(simd, A::zero()), splat(simd, A::one()));
-    let mut tops = [zero; VECTORS];
-    let mut sums = sum(
-        n,
-        rows,
-        row,
-        &[],
-        padding(sign),
-        A::Work::<S>::widen(zero),
-        #[inline(always)]
-        |vector, part, _| {
-            let largest = load(simd, &max[range(vector, n)]);
-            let x = load(simd, part) * sign;
-            // The largest elements are counted instead: 1 each, even where they are infinite.
-            let top = x.is(largest);
-            tops[vector] = tops[vector] + Lanes::select(top, one, zero);
-            let others = A::Work::<S>::widen(Lanes::select(top, largest.splat(f64::NEG_INFINITY), x));
-            let e = exp_of_negative(Pair::sum(others, -A::Work::<S>::widen(largest))).value();
-            store(part, Lanes::select(top, one, e.narrow()));
-            e
-        },
-    );
-    let mut counts = [0.0; PARTS];
-    for vector in 0..PARTS / n {
-        tops[vector].words(&mut counts[range(vector, n)]);
-    }
-    let counts = rows.join(
-        counts,
-        #[inline(always)]
-        |a, b| a + b,
-    );
-    for ((hi, lo), count) in sums.hi.iter_mut().zip(&mut sums.lo).zip(counts) {
-        let sum = exact_sum(count - 1.0, *hi);
-        (*hi, *lo) = (sum.0, sum.1 + *lo);
-    }
-    sums
+/// From where on a maximum is subtracted beforehand.
+const FAR: f64 = 1e6;
+
+/// What is subtracted from the elements of each row before the exponential.
+struct Pivot<A> {
+    /// The maxima, NaN where all is -infinity, so that the row becomes NaN.
+    max: [A; PARTS],
+    /// What is less counts as this: its exponential is 0 in the end, even 2^24 times.
+    floor: [A; PARTS],
 }
 
-/// The maximum to subtract: NaN where the whole row is -infinity, so that the row becomes NaN.
+impl<A: Element> Pivot<A> {
+    /// Where a maximum is infinite or far from 0, it is subtracted from the row here and now, without rounding from the elements that count, all of which lie close
+    /// to it. 0 is the maximum then.
+    #[inline(always)]
+    fn new<S: Simd>(row: &mut [A], max: &[A; PARTS], sign: f64) -> Self {
+        let far = max.map(|max| max.abs() > A::rounded(FAR) && max != A::neg_infinity());
+        if far.contains(&true) {
+            for line in row.chunks_mut(PARTS) {
+                for ((x, &max), _) in line.iter_mut().zip(max).zip(far).filter(|(_, far)| *far) {
+                    // Infinity less infinity is meant to be 0.
+                    *x = if *x * A::rounded(sign) == max { A::zero() } else { *x - max * A::rounded(sign) };
+                }
+            }
+        }
+        let max = line(
+            #[inline(always)]
+            |i| match max[i] {
+                max if max == A::neg_infinity() => A::nan(),
+                _ if far[i] => A::zero(),
+                max => max,
+            },
+        );
+        let (bound, _) = exp_range::<Lanes<S, A>>();
+        let floor = line(
+            #[inline(always)]
+            |i| max[i] - A::rounded(bound),
+        );
+        Self { max, floor }
+    }
+
+    /// e^(x - max), shifted up: what is 0 in the end is in the normal range until then.
+    #[inline(always)]
+    fn exponential<S: Simd>(&self, simd: S, range: Range<usize>, x: Lanes<S, A>) -> Lanes<S, A> {
+        let x = x.at_least(load(simd, &self.floor[range.clone()]));
+        exp_of_held(below(x, load(simd, &self.max[range]))).shifted()
+    }
+}
+
+/// By which factor the exponentials are shifted up.
 #[inline(always)]
-fn pivot<A: Element>(max: &[A; PARTS]) -> [A; PARTS] {
-    line(
-        #[inline(always)]
-        |i| if max[i] == A::neg_infinity() { A::nan() } else { max[i] },
-    )
+fn shift<S: Simd, A: Element>() -> f64 {
+    f64::powi(2.0, exp_range::<Lanes<S, A>>().1)
+}
+
+/// x - max, exactly, for x that is not above max: of x and -max the one that is less is not smaller in magnitude.
+#[inline(always)]
+fn below<T: Real>(x: T, max: T) -> Pair<T> {
+    let (large, small) = (x.at_most(-max), (-max).at_least(x));
+    let hi = x - max;
+    Pair::new(hi, small - (hi - large))
 }
 
 /// The rows that are all -infinity, if there are any.
@@ -189,42 +199,47 @@ fn fill<A: Element>(row: &mut [A], blank: &[bool; PARTS], number: A) {
 /// The softmax of sign · x.
 #[inline(always)]
 fn normalize<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, sign: f64) {
+    let n = A::Native::<S>::LEN;
     let max = maximum(simd, rows, row, sign);
     let blank = if zeros { blank(rows, row, &max) } else { None };
-    let rest = exponentials(
-        simd,
+    let pivot = Pivot::new::<S>(row, &max, sign);
+    let total = sum(
+        n,
         rows,
         row,
-        &pivot(&max),
-        sign,
+        &[],
+        padding(sign),
+        A::Work::<S>::widen(splat(simd, A::zero())),
         #[inline(always)]
-        |part, e| e.0.store_slice(part),
+        |vector, part, _| {
+            let e = pivot.exponential(simd, range(vector, n), load(simd, part) * sign);
+            e.0.store_slice(part);
+            A::Work::<S>::widen(e)
+        },
     );
-    scale(simd, rows, row, &rest);
+    scale(simd, rows, row, keep, &total);
     if let Some(blank) = blank {
         fill(row, &blank, A::zero());
-    }
-    if !keep.is_empty() {
-        copy(row, keep);
+        fill(keep, &blank, A::zero());
     }
 }
 
-/// Divides by 1 and the rest.
+/// Divides by the total, and copies the quotients.
 #[inline(always)]
-fn scale<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], rest: &Totals) {
+fn scale<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], copies: &mut [A], total: &Totals) {
     let n = A::Native::<S>::LEN;
-    let inverse = rest.map(
+    let inverse = total.map(
         rows,
         #[inline(always)]
         |hi, lo| {
-            let sum = exact_sum(1.0, hi);
-            let inverse = 1.0 / sum.0;
+            let inverse = 1.0 / hi;
             // The inverse in two words: a remainder of 1 tells what its rounding lost.
-            let remainder = f64::mul_add(-inverse, sum.0, 1.0) - inverse * (sum.1 + lo);
+            let remainder = f64::mul_add(-inverse, hi, 1.0) - inverse * lo;
             (inverse, inverse * remainder)
         },
     );
     let inverse = pairs::<A>(&inverse);
+    let mut copies = copies.chunks_mut(PARTS);
     pieces(
         row,
         A::zero(),
@@ -233,6 +248,9 @@ fn scale<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], rest: &Totals)
             for vector in 0..PARTS / n {
                 let part = &mut piece[range(vector, n)];
                 load_pair(simd, &inverse, range(vector, n)).times_rounded(load(simd, part)).0.store_slice(part);
+            }
+            if let Some(copy) = copies.next() {
+                copy_line(&piece[..copy.len()], copy);
             }
         },
     );
@@ -296,6 +314,54 @@ fn replace_with<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], f:
     );
 }
 
+/// The sum of all e^(x - max), less 1, in two words: no digit of a small remainder is lost to the largest element's 1. Each exponential goes to `store`, shifted
+/// up.
+#[inline(always)]
+fn others<S: Simd, A: Element>(
+    simd: S,
+    rows: Rows,
+    values: &mut [A],
+    beside: &[A],
+    pivot: &Pivot<A>,
+    element: impl Fn(&[A], &[A]) -> Lanes<S, A>,
+    mut store: impl FnMut(&mut [A], Lanes<S, A>),
+) -> Totals {
+    let n = A::Native::<S>::LEN;
+    let (zero, one) = (splat(simd, A::zero()), splat(simd, A::one()));
+    let mut tops = [zero; VECTORS];
+    let sums = sum(
+        n,
+        rows,
+        values,
+        beside,
+        padding(1.0),
+        A::Work::<S>::widen(zero),
+        #[inline(always)]
+        |vector, part, beside| {
+            let x = element(part, beside);
+            let e = pivot.exponential(simd, range(vector, n), x);
+            store(part, e);
+            // The largest elements are counted.
+            let top = x.is(load(simd, &pivot.max[range(vector, n)]));
+            tops[vector] = tops[vector] + Lanes::select(top, one, zero);
+            A::Work::<S>::widen(Lanes::select(top, zero, e))
+        },
+    );
+    let mut counts = [0.0; PARTS];
+    for vector in 0..PARTS / n {
+        tops[vector].words(&mut counts[range(vector, n)]);
+    }
+    let counts = rows.join(
+        counts,
+        #[inline(always)]
+        |a, b| a + b,
+    );
+    sums.times(1.0 / shift::<S, A>()).plus(
+        #[inline(always)]
+        |place| counts[place] - 1.0,
+    )
+}
+
 impl Softmax {
     pub(crate) const NAME: &'static str = "softmax";
     const SIDE_BY_SIDE: bool = true;
@@ -336,40 +402,50 @@ impl LogSoftmax {
         let n = A::Native::<S>::LEN;
         let max = maximum(simd, rows, row, 1.0);
         let blank = if zeros { blank(rows, row, &max) } else { None };
-        let max = pivot(&max);
+        let pivot = Pivot::new::<S>(row, &max, 1.0);
         let rest = if keep.is_empty() {
-            exponentials(
+            others(
                 simd,
                 rows,
                 row,
-                &max,
-                1.0,
+                &[],
+                &pivot,
+                #[inline(always)]
+                |x, _| load(simd, x),
                 #[inline(always)]
                 |_, _| (),
             )
         } else {
-            copy(row, keep);
-            let rest = exponentials(
+            let rest = others(
                 simd,
                 rows,
                 keep,
-                &max,
-                1.0,
+                row,
+                &pivot,
+                #[inline(always)]
+                |_, x| load(simd, x),
                 #[inline(always)]
                 |part, e| e.0.store_slice(part),
             );
-            scale(simd, rows, keep, &rest);
+            let total = rest.plus(
+                #[inline(always)]
+                |_| 1.0,
+            );
+            scale(simd, rows, keep, &mut [], &total.times(shift::<S, A>()));
             rest
         };
-        let zero = A::Work::<S>::widen(splat(simd, A::zero()));
-        let mut logarithms = [Pair::exact(zero); VECTORS];
-        for (vector, logarithm) in logarithms.iter_mut().enumerate().take((PARTS / n).min(rows.count())) {
-            let (hi, lo) = (&rest.hi[range(vector, n)], &rest.lo[range(vector, n)]);
-            *logarithm = log1p_pair(Pair::new(A::Work::<S>::from_words(simd, hi), A::Work::<S>::from_words(simd, lo)));
+        let mut logarithms = Totals { hi: [0.0; PARTS], lo: [0.0; PARTS] };
+        for vector in 0..(PARTS / n).min(rows.count()) {
+            let words = |numbers: &[f64; PARTS]| A::Work::<S>::from_words(simd, &numbers[range(vector, n)]);
+            let logarithm = log1p_pair(Pair::new(words(&rest.hi), words(&rest.lo)));
+            logarithm.hi.words(&mut logarithms.hi[range(vector, n)]);
+            logarithm.lo.words(&mut logarithms.lo[range(vector, n)]);
         }
-        if rows == Rows::One {
-            logarithms = [logarithms[0]; VECTORS];
-        }
+        let subtrahend = Totals { hi: rows.spread(logarithms.hi), lo: rows.spread(logarithms.lo) }.plus(
+            #[inline(always)]
+            |place| pivot.max[place].widened(),
+        );
+        let subtrahend = pairs::<A>(&subtrahend);
         pieces(
             row,
             A::neg_infinity(),
@@ -377,12 +453,10 @@ impl LogSoftmax {
             |piece| {
                 for vector in 0..PARTS / n {
                     let part = &mut piece[range(vector, n)];
-                    let (x, max) = (A::Work::<S>::widen(load(simd, part)), A::Work::<S>::widen(load(simd, &max[range(vector, n)])));
-                    let shift = Pair::sum(x, -max);
-                    // Infinite logits have no lower word: the largest are at 0, the others at -infinity.
-                    let shift = Pair::select(x.is(max), Pair::exact(zero), shift);
-                    let difference = shift.add(logarithms[vector].negate()).round();
-                    A::Work::<S>::select(shift.hi.is(f64::NEG_INFINITY), shift.hi, difference).narrow().0.store_slice(part);
+                    let subtrahend = load_pair(simd, &subtrahend, range(vector, n));
+                    let difference = below(load(simd, part), subtrahend.hi).plus_low(-subtrahend.lo);
+                    // -infinity has no lower word. (Selecting x itself would make a masked store, which is slow on some CPUs.)
+                    Lanes::select(difference.hi.is(f64::NEG_INFINITY), difference.hi, difference.round()).0.store_slice(part);
                 }
             },
         );

@@ -176,7 +176,7 @@ impl<T: Real> Exp<T> {
 
 /// From where on e^-y is 0 and e^y infinite, and the shift that keeps their powers of two in the normal range.
 #[inline(always)]
-fn range<T: Real>() -> (f64, i32) {
+pub(crate) fn range<T: Real>() -> (f64, i32) {
     match (T::SPARE, T::SINGLE) {
         (true, _) => (SPARE_BOUND, 0),
         (false, true) => (130.0, 64),

@@ -183,16 +183,16 @@ pub(crate) fn infer_new<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRefD<A>
 
 fn values_new<A: Element>(kernel: &dyn Kernel<A>, order: &Order, input: &ArrayRefD<A>, keep: Keep<'_, A>) -> ArrayD<A> {
     let level = kernel::level();
-    fresh(order, kernel.cost(), input, keep, &running(kernel), |x, keep| kernel.run_new(level, x, keep))
+    fresh(order, kernel.cost(), input, keep, &running(kernel), Some(&|x, keep| kernel.run_new(level, x, keep)))
 }
 
 /// The derivative alone, as a new array.
 pub(crate) fn derivative_new<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
     const BLOCK: usize = 4 * WORD;
     let level = kernel::level();
-    let run = |x: &[A], y: &mut [A]| {
+    let run = |x: Option<&[A]>, y: &mut [A], ()| {
         let mut values = [A::zero(); BLOCK];
-        for (x, y) in x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
+        for (x, y) in x.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
             let values = &mut values[..x.len()];
             match kernel.kind() {
                 Kind::Smooth => kernel.run(level, Some(x), values, Keep::Derivative(y)),
@@ -205,12 +205,7 @@ pub(crate) fn derivative_new<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRe
             }
         }
     };
-    let new = |x: &[A], ()| {
-        let mut y = vec![A::zero(); x.len()];
-        run(x, &mut y);
-        y
-    };
-    fresh(&Order::of(input), kernel.cost(), input, (), &|x, y, ()| run(x.unwrap_or_default(), y), new)
+    fresh(&Order::of(input), kernel.cost(), input, (), &run, None)
 }
 
 pub(crate) fn forward<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
@@ -251,5 +246,5 @@ pub(crate) fn backward_new<A: Element>(kept: &Kept<A>, kind: Kind, gradient: &Ar
             gradient
         }
     };
-    fresh(&kept.record.order, Cost::Memory, gradient, kept.read(kind), &returning(), new)
+    fresh(&kept.record.order, Cost::Memory, gradient, kept.read(kind), &returning(), Some(&new))
 }

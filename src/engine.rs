@@ -20,7 +20,7 @@ use crate::{
     parts::Rows,
     prelu::{self, PReLU},
     rrelu::{self, RReLU},
-    traverse::Order,
+    traverse::{self, Order},
 };
 
 /// A layer from numbers.
@@ -32,6 +32,7 @@ type Builder<A> = fn(&[f64]) -> Result<Box<dyn Layer<A>>>;
 pub trait Engine: Sized {
     fn zeros_in(order: &Order, shape: &[usize]) -> ArrayD<Self>;
     fn zeros_like(input: &ArrayD<Self>, resized: Resized) -> ArrayD<Self>;
+    fn copied(array: &ArrayRefD<Self>) -> Option<ArrayD<Self>>;
     /// Builds the layer for this type.
     fn build(single: Builder<f32>, double: Builder<f64>, arguments: &[f64]) -> Result<Box<dyn Layer<Self>>>
     where
@@ -59,7 +60,9 @@ pub trait Engine: Sized {
     /// Calls `body` with a buffer of this length, whatever stands in it, that the thread uses again and again.
     fn with_scratch(length: usize, body: impl FnOnce(&mut [Self]));
     fn prelu_infer(layer: &PReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn prelu_infer_new(layer: &PReLU<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
     fn prelu_forward(layer: &mut PReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn prelu_forward_new(layer: &mut PReLU<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
     fn prelu_backward(layer: &mut PReLU<Self>, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn rrelu_forward(layer: &mut RReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn alpha_dropout_forward(layer: &mut AlphaDropout<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
@@ -92,6 +95,9 @@ macro_rules! engine {
             }
             fn zeros_like(input: &ArrayD<Self>, resized: Resized) -> ArrayD<Self> {
                 zeros_like(input, resized)
+            }
+            fn copied(array: &ArrayRefD<Self>) -> Option<ArrayD<Self>> {
+                traverse::copied(array)
             }
             fn build($single: Builder<f32>, $double: Builder<f64>, arguments: &[f64]) -> Result<Box<dyn Layer<Self>>> {
                 $chosen(arguments)
@@ -165,8 +171,14 @@ macro_rules! engine {
             fn prelu_infer(layer: &PReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 prelu::infer(layer, input, output);
             }
+            fn prelu_infer_new(layer: &PReLU<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self> {
+                prelu::infer_new(layer, input)
+            }
             fn prelu_forward(layer: &mut PReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 prelu::forward(layer, input, output);
+            }
+            fn prelu_forward_new(layer: &mut PReLU<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self> {
+                prelu::forward_new(layer, input)
             }
             fn prelu_backward(layer: &mut PReLU<Self>, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 prelu::backward(layer, gradient, output);

@@ -19,7 +19,7 @@ use crate::{
     parts::{PARTS, Sums, splat},
     pointwise::Cost,
     real::{Lanes, Real as _, Work},
-    traverse::{Order, Positioned, Runs, pass, pass_in_units},
+    traverse::{Order, Positioned, Runs, fresh, pass, pass_in_units},
 };
 
 /// The parametric rectified linear unit, $f(x) = x$ for $x > 0$, and $α x$ for $x ≤ 0$, with α learned (He, Zhang, Ren and Sun 2015, arXiv:1502.01852).
@@ -214,6 +214,14 @@ impl<A: Element> Body<A> for PReLU<A> {
     fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::prelu_forward(self, input, output);
     }
+    fn infer_new(&self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
+        self.steps(input.shape())?;
+        Ok(A::prelu_infer_new(self, input))
+    }
+    fn forward_new(&mut self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
+        self.steps(input.shape())?;
+        Ok(A::prelu_forward_new(self, input))
+    }
     fn check_backward(&self) -> Result<()> {
         // α may have been given another shape since.
         self.steps(self.kept.record.input_shape()).map(|_| ())
@@ -232,25 +240,48 @@ fn in_a_row<A: Element>(alpha: &ArrayD<A>) -> Cow<'_, [A]> {
 }
 
 pub(crate) fn infer<A: Element>(layer: &PReLU<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-    run(layer, &Order::of(output), input, output, None);
+    let order = Order::of(output);
+    pass(&order, Cost::Memory, input, output, Positioned(0, None), &running(layer, output.shape(), &order));
+}
+
+pub(crate) fn infer_new<A: Element>(layer: &PReLU<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
+    let order = Order::of(input);
+    fresh(&order, Cost::Memory, input, Positioned(0, None), &running(layer, input.shape(), &order), None)
 }
 
 pub(crate) fn forward<A: Element>(layer: &mut PReLU<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+    let mut kept = start(layer, input.unwrap_or(output));
+    let order = &kept.record.order;
+    pass(order, Cost::Memory, input, output, Positioned(0, Some(&mut kept.input[..])), &running(layer, output.shape(), order));
+    finish(layer, kept);
+}
+
+pub(crate) fn forward_new<A: Element>(layer: &mut PReLU<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
+    let mut kept = start(layer, input);
+    let order = &kept.record.order;
+    let output = fresh(order, Cost::Memory, input, Positioned(0, Some(&mut kept.input[..])), &running(layer, input.shape(), order), None);
+    finish(layer, kept);
+    output
+}
+
+fn start<A: Element>(layer: &mut PReLU<A>, input: &ArrayRefD<A>) -> PreluKept<A> {
     let mut kept = std::mem::take(&mut layer.kept);
-    kept.record.start_either(input, output, output.shape());
-    kept.input.resize(output.len(), A::zero());
-    run(layer, &kept.record.order, input, output, Some(&mut kept.input));
+    kept.record.start(input, input.shape());
+    kept.input.resize(input.len(), A::zero());
+    kept
+}
+
+fn finish<A: Element>(layer: &mut PReLU<A>, mut kept: PreluKept<A>) {
     kept.record.finish();
     layer.kept = kept;
 }
 
-fn run<A: Element>(layer: &PReLU<A>, order: &Order, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>, keep: Option<&mut [A]>) {
+/// What is done with slices of an array of this shape, visited in this order.
+fn running<'a, A: Element>(layer: &'a PReLU<A>, shape: &[usize], order: &Order) -> impl Fn(Option<&[A]>, &mut [A], Positioned<Option<&mut [A]>>) + Sync + 'a {
     let level = kernel::level();
-    let runs = layer.runs(output.shape(), order);
-    let alpha = &in_a_row(&layer.alpha.value)[..];
-    pass(order, Cost::Memory, input, output, Positioned(0, keep), &|x, y, Positioned(start, keep)| {
-        at_level!(level, simd => rectify(simd, &runs, start, x, y, alpha, keep));
-    });
+    let runs = layer.runs(shape, order);
+    let alpha = in_a_row(&layer.alpha.value);
+    move |x, y, Positioned(start, keep)| at_level!(level, simd => rectify(simd, &runs, start, x, y, &alpha, keep))
 }
 
 #[inline(always)]

@@ -242,44 +242,58 @@ const ZEROED_BYTES: usize = 2048;
 
 /// [`pass`] into a new array that lies in this order.
 ///
-/// What is bound by memory is made by `new`, which writes each element but once. Else elements are zeroed before they are computed: piece by piece, so that the
-/// zeros never leave the nearest cache.
+/// What is bound by memory is made by `new`, if there is one, which writes each element but once. Else elements are zeroed before they are computed: piece by
+/// piece, so that the zeros never leave the nearest cache.
 pub(crate) fn fresh<A: Element, K: Split>(
     order: &Order,
     cost: Cost,
     input: &ArrayRefD<A>,
-    mut keep: K,
+    keep: K,
     body: Body<'_, A, K>,
-    new: impl FnOnce(&[A], K) -> Vec<A>,
+    new: Option<&dyn Fn(&[A], K) -> Vec<A>>,
 ) -> ArrayD<A> {
     let total = input.len();
     let reader = match input.as_slice() {
         Some(slice) if order.0.is_none() => Reader::Slice(slice),
         _ => Reader::new(order, input.view()),
     };
-    let values = match reader {
-        // On one thread: over two, all would have to be zeroed first, which takes longer.
-        Reader::Slice(slice) if cost != Cost::Transcendental => new(slice, keep),
-        Reader::Slice(slice) if Parts::new(total, cost, WORD).most >= total => {
-            let mut values = Vec::with_capacity(total);
-            for part in slice.chunks(FRESH_BYTES / size_of::<A>()) {
-                let start = values.len();
-                for piece in part.chunks(ZEROED_BYTES / size_of::<A>()) {
-                    values.resize(values.len() + piece.len(), A::zero());
-                }
-                let (head, tail) = keep.split(part.len());
-                body(Some(part), &mut values[start..], head);
-                keep = tail;
-            }
-            values
+    match reader {
+        // Over several threads all would have to be zeroed first, which takes longer than what they save where memory is the limit.
+        Reader::Slice(slice) if cost != Cost::Transcendental || Parts::new(total, cost, WORD).most >= total => {
+            let values = match new {
+                Some(new) if cost != Cost::Transcendental => new(slice, keep),
+                _ => zeroed_by_pieces(slice, keep, body),
+            };
+            order.array(input.raw_dim(), values)
         }
         _ => {
             let mut output = order.zeros(input.shape());
             pass(order, cost, Some(input), &mut output, keep, body);
-            return output;
+            output
         }
-    };
-    order.array(input.raw_dim(), values)
+    }
+}
+
+fn zeroed_by_pieces<A: Element, K: Split>(input: &[A], mut keep: K, body: Body<'_, A, K>) -> Vec<A> {
+    let mut values = Vec::with_capacity(input.len());
+    for part in input.chunks(FRESH_BYTES / size_of::<A>()) {
+        let start = values.len();
+        for piece in part.chunks(ZEROED_BYTES / size_of::<A>()) {
+            values.resize(values.len() + piece.len(), A::zero());
+        }
+        let (head, tail) = keep.split(part.len());
+        body(Some(part), &mut values[start..], head);
+        keep = tail;
+    }
+    values
+}
+
+/// A copy of an array in standard layout, by pieces as in [`kernel::copy`](copy).
+pub(crate) fn copied<A: Element>(array: &ArrayRefD<A>) -> Option<ArrayD<A>> {
+    let slice = array.as_slice()?;
+    let mut values = Vec::with_capacity(slice.len());
+    slice.chunks(1024 / size_of::<A>()).for_each(|piece| values.extend_from_slice(piece));
+    Some(Order::default().array(array.raw_dim(), values))
 }
 
 /// An array that is read in some order, from any element on.

@@ -454,9 +454,8 @@ impl LogSoftmax {
                 for vector in 0..PARTS / n {
                     let part = &mut piece[range(vector, n)];
                     let subtrahend = load_pair(simd, &subtrahend, range(vector, n));
-                    let difference = below(load(simd, part), subtrahend.hi).plus_low(-subtrahend.lo);
-                    // -infinity has no lower word. (Selecting x itself would make a masked store, which is slow on some CPUs.)
-                    Lanes::select(difference.hi.is(f64::NEG_INFINITY), difference.hi, difference.round()).0.store_slice(part);
+                    // Near 0 the first difference is exact.
+                    ((load(simd, part) - subtrahend.hi) - subtrahend.lo).0.store_slice(part);
                 }
             },
         );

@@ -170,6 +170,26 @@ fn prelu_learns() {
     assert_eq!(grads(PReLU::with_alpha(ArrayD::zeros(vec![1, 2, 1]))), array![[[-7.5], [-2.0]]].into_dyn());
 }
 
+/// A slope of its own for each index of each axis, and for each element of the last two, whatever the order in memory.
+#[test]
+fn slopes_stand_where_they_should() {
+    let x: ArrayD<f32> = ArrayD::from_shape_fn(vec![3, 37, 20], |i| ((i[0] * 7 + i[1] * 5 + i[2] * 3) % 11) as f32 - 5.0);
+    // The same elements, column by column.
+    let transposed = x.t().as_standard_layout().into_owned().reversed_axes();
+    for shape in [vec![3, 1, 1], vec![1, 37, 1], vec![1, 1, 20], vec![37, 20], vec![3, 37, 20]] {
+        let mut slopes = (0..23).cycle().map(|slope| slope as f32 / 8.0);
+        let alpha: ArrayD<f32> = ArrayD::from_shape_simple_fn(shape, || slopes.next().unwrap());
+        let expected = &x * &alpha;
+        let expected = ndarray::Zip::from(&x).and(&expected).map_collect(|&x, &product| if x > 0.0 { x } else { product });
+        for x in [&x, &transposed] {
+            let mut prelu = PReLU::with_alpha(alpha.clone());
+            assert_eq!(prelu.infer(x).unwrap(), expected);
+            assert_eq!(prelu.forward(x).unwrap(), expected);
+            assert_eq!(prelu.backward(x).unwrap(), expected);
+        }
+    }
+}
+
 /// Ten million elements, summed in another way: in pairs, in `f64`.
 #[test]
 fn slopes_of_many_elements() {

@@ -218,11 +218,10 @@ pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, axis: usize, input: Opti
     let (a, b) = halves(input, axis);
     let a = Reader::new(&order, a);
     pass(&order, kernel.cost(), Some(&b), &mut output, a.source(), &|b, y, mut a| {
-        let mut buffer = [A::zero(); BLOCK];
         for (b, y) in b.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
             let (now, later) = a.split(y.len());
             kernel.run(level, Some(b), y, Keep::Nothing);
-            kernel::multiply(level, None, now.take(b.len(), &mut buffer).unwrap_or_default(), y);
+            now.with(b.len(), |a| kernel::multiply(level, None, a, y));
             a = later;
         }
     });
@@ -252,26 +251,26 @@ pub(crate) fn forward<A: Element>(
         let a = Reader::new(&record.order, a);
         let keep = (a.source(), (&mut gate[..], (&mut slope[..], bits)));
         pass(&record.order, kernel.cost(), Some(&b), &mut output, keep, &|b, y, mut keep| {
-            let mut buffer = [A::zero(); BLOCK];
             for (b, y) in b.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
                 let (now, later) = keep.split(y.len());
                 let (a, (gate, (slope, bits))) = now;
-                let a = a.take(b.len(), &mut buffer).unwrap_or_default();
-                match (kernel.kind(), bits) {
-                    (Kind::Smooth, _) => {
-                        kernel.run(level, Some(b), gate, Keep::Derivative(slope));
-                        kernel::multiply(level, None, a, slope);
+                a.with(b.len(), |a| {
+                    match (kernel.kind(), bits) {
+                        (Kind::Smooth, _) => {
+                            kernel.run(level, Some(b), gate, Keep::Derivative(slope));
+                            kernel::multiply(level, None, a, slope);
+                        }
+                        (Kind::TwoSlope { lower, upper }, Keep::Bits(bits)) => {
+                            kernel.run(level, Some(b), gate, Keep::Bits(bits));
+                            kernel::choose(level, Some(a), bits, slope, lower, upper);
+                        }
+                        (Kind::TwoSlope { lower, .. }, _) => {
+                            kernel.run(level, Some(b), gate, Keep::Nothing);
+                            kernel::scale(Some(a), slope, lower);
+                        }
                     }
-                    (Kind::TwoSlope { lower, upper }, Keep::Bits(bits)) => {
-                        kernel.run(level, Some(b), gate, Keep::Bits(bits));
-                        kernel::choose(level, Some(a), bits, slope, lower, upper);
-                    }
-                    (Kind::TwoSlope { lower, .. }, _) => {
-                        kernel.run(level, Some(b), gate, Keep::Nothing);
-                        kernel::scale(Some(a), slope, lower);
-                    }
-                }
-                kernel::multiply(level, Some(a), gate, y);
+                    kernel::multiply(level, Some(a), gate, y);
+                });
                 keep = later;
             }
         });

@@ -351,6 +351,22 @@ impl<'a, A: Element> Source<'a, A> {
             })),
         }
     }
+
+    /// Calls `then` with the first elements, up to a [`BLOCK`] of them; with none in place.
+    pub(crate) fn with(self, count: usize, then: impl FnOnce(&[A])) {
+        match self {
+            Self::InPlace => then(&[]),
+            Self::Slice(slice) => then(&slice[..count]),
+            Self::View(view, start) => match view.slice(start, count) {
+                Some(slice) => then(slice),
+                None => {
+                    let mut buffer = [A::zero(); BLOCK];
+                    view.read(start, count, &mut buffer, 0);
+                    then(&buffer[..count]);
+                }
+            },
+        }
+    }
 }
 
 impl<A: Element> Split for Source<'_, A> {
@@ -430,6 +446,17 @@ fn gathered<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], mut k
     match source {
         Source::InPlace => body(None, output, keep),
         Source::Slice(slice) => body(Some(&slice[..output.len()]), output, keep),
+        Source::View(view, first) if in_slices(&view.0) => {
+            let columns = columns(&view.0);
+            let (mut start, mut output) = (first, output);
+            while !output.is_empty() {
+                let count = output.len().min(columns - start % columns);
+                let (part, rest) = output.split_at_mut(count);
+                let (head, tail) = keep.split(count);
+                body(view.slice(start, count), part, head);
+                (start, output, keep) = (start + count, rest, tail);
+            }
+        }
         Source::View(view, first) => {
             let (total, columns) = (output.len(), columns(&view.0));
             let (block, gap) = block(&view.0);
@@ -450,8 +477,20 @@ fn gathered<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], mut k
 }
 
 /// Into a view that is not contiguous, flattened.
-fn scattered<A: Element, K: Split>(source: Source<'_, A>, output: ArrayViewMutD<'_, A>, mut keep: K, body: Body<'_, A, K>) {
+fn scattered<A: Element, K: Split>(source: Source<'_, A>, mut output: ArrayViewMutD<'_, A>, mut keep: K, body: Body<'_, A, K>) {
     let total = output.len();
+    if in_slices(&output) {
+        let columns = columns(&output);
+        return A::with_scratch(columns, |buffer| {
+            for (start, row) in (0..).step_by(columns).zip(output.rows_mut()) {
+                let (head, tail) = keep.split(columns);
+                if let Some(row) = row.into_slice() {
+                    body(source.from(start).take(columns, buffer), row, head);
+                }
+                keep = tail;
+            }
+        });
+    }
     let (block, gap) = match source {
         Source::View(view, _) => (block(&view.0).0.max(block(&output).0), 0),
         _ => block(&output),
@@ -732,6 +771,13 @@ fn across(shape: &[usize], strides: &[isize]) -> bool {
         ([.., rows, columns], [.., down, along]) => *rows > 1 && *columns >= PARTS && *down != 0 && down.unsigned_abs() < along.unsigned_abs(),
         _ => false,
     }
+}
+
+/// Whether the rows of a view are slices that are worth a call each.
+fn in_slices<A>(view: &ArrayRefD<A>) -> bool {
+    const WORTH: usize = 256;
+    let columns = columns(view);
+    view.strides().last() == Some(&1) && columns >= WORTH && columns.is_multiple_of(WORD)
 }
 
 /// The length of a row of a view.

@@ -92,29 +92,46 @@ pub(crate) fn with_kept<A: Element>(gradient: &mut [A], kept: &[A], mut body: im
 }
 
 /// Sixteen sums, compensated where there are no digits to spare.
+#[derive(Clone, Copy)]
 pub(crate) struct Sums<T> {
     sum: [T; VECTORS],
     /// What the sums are too large by.
     excess: [T; VECTORS],
+    /// What they started from.
+    start: T,
+    bounded: bool,
 }
 
 impl<T: Real> Sums<T> {
     #[inline(always)]
     pub(crate) fn new(zero: T) -> Self {
-        Self { sum: [zero; VECTORS], excess: [zero; VECTORS] }
+        Self { sum: [zero; VECTORS], excess: [zero; VECTORS], start: zero, bounded: false }
     }
 
-    /// Kahan's step.
+    /// For terms from 0 to a bound, a power of two. The sums start from it, so that no term is larger than a sum: what a rounding loses is known in two steps then.
+    #[inline(always)]
+    pub(crate) fn bounded(bound: T) -> Self {
+        let zero = bound.splat(0.0);
+        if T::SPARE { Self::new(zero) } else { Self { sum: [bound; VECTORS], start: bound, bounded: true, ..Self::new(zero) } }
+    }
+
+    /// Kahan's step, which loses a little where a term is as large as the sum, or one that loses nothing and gives the losses a sum of their own. The latter is also
+    /// the one for `f32`: two vectors are a line there, and Kahan's chain of four operations would be waited for.
     #[inline(always)]
     pub(crate) fn add(&mut self, vector: usize, term: T) {
+        let (before, excess) = (self.sum[vector], self.excess[vector]);
         if T::SPARE {
-            self.sum[vector] = self.sum[vector] + term;
-            return;
+            self.sum[vector] = before + term;
+        } else if self.bounded || T::SINGLE {
+            let sum = before + term;
+            let part = sum - before;
+            let loss = if self.bounded { term - part } else { (before - (sum - part)) + (term - part) };
+            (self.sum[vector], self.excess[vector]) = (sum, excess - loss);
+        } else {
+            let corrected = term - excess;
+            let sum = before + corrected;
+            (self.sum[vector], self.excess[vector]) = (sum, (sum - before) - corrected);
         }
-        let corrected = term - self.excess[vector];
-        let sum = self.sum[vector] + corrected;
-        self.excess[vector] = (sum - self.sum[vector]) - corrected;
-        self.sum[vector] = sum;
     }
 
     /// The sums of vectors of `n` numbers: in two words, or in one word of `f64` on behalf of `f32`, where there is no room for a second.
@@ -122,7 +139,7 @@ impl<T: Real> Sums<T> {
     fn words(self, n: usize, hi: &mut [f64], lo: &mut [f64]) {
         let mut excess = [0.0; PARTS];
         for vector in 0..PARTS / n {
-            self.sum[vector].words(&mut hi[vector * n..(vector + 1) * n]);
+            (self.sum[vector] - self.start).words(&mut hi[vector * n..(vector + 1) * n]);
             self.excess[vector].words(&mut excess[vector * n..(vector + 1) * n]);
         }
         if lo.is_empty() {
@@ -197,7 +214,7 @@ impl Totals {
 }
 
 /// The sum of a term along each row, in two words. The term gets a vector of the elements, which it may replace, its number within the line, and what was kept
-/// for it, if anything was. Behind the end of a row stands `padding`.
+/// for it, if anything was. Behind the end of a row stands `padding`; partial sums are made from `empty`.
 #[inline(always)]
 pub(crate) fn sum<A: Element, T: Real>(
     n: usize,
@@ -205,7 +222,7 @@ pub(crate) fn sum<A: Element, T: Real>(
     values: &mut [A],
     kept: &[A],
     padding: A,
-    zero: T,
+    empty: Sums<T>,
     mut term: impl FnMut(usize, &mut [A], &[A]) -> T,
 ) -> Totals {
     let (groups, full) = (rows.count(), values.len() / PARTS);
@@ -215,7 +232,7 @@ pub(crate) fn sum<A: Element, T: Real>(
         Rows::One => usize::from(rest.is_empty()),
         Rows::Sixteen => (full + PARTS - 1) % PARTS + 1,
     };
-    let mut last = [zero; VECTORS];
+    let mut last = [empty.start; VECTORS];
     if short < groups {
         let (mut padded, mut kept_padded) = ([padding; PARTS], [padding; PARTS]);
         if rows == Rows::One {
@@ -245,7 +262,7 @@ pub(crate) fn sum<A: Element, T: Real>(
         Rows::Sixteen => full.min(PARTS) * PARTS,
     };
     for (group, hi) in hi.chunks_exact_mut(PARTS).enumerate().take(used.div_ceil(PARTS)) {
-        let mut sums = Sums::new(zero);
+        let mut sums = empty;
         for start in (group * PARTS..full * PARTS).step_by(groups * PARTS) {
             let line = &mut lines[start..start + PARTS];
             let kept = kept.get(start..start + PARTS).unwrap_or_default();

@@ -823,6 +823,8 @@ type RowBody<'a, A> = &'a (dyn Fn(Rows, &mut [A], &mut [A], &[A]) + Sync);
 const ROWS_WORTH_THREADS: usize = 1 << 16;
 /// From how many elements on a row fills the vectors by itself.
 const LONG: usize = 48;
+/// From how many rows on a tile, which is always sixteen by sixteen, is worth its while.
+const FEW: usize = 8;
 /// How many bytes of each array are brought together at a time, unless sixteen rows are more.
 const CACHED: usize = 1 << 18;
 /// Up to how many elements rows stand side by side: `f32` counts so far.
@@ -1108,7 +1110,7 @@ impl Places {
             }
         } else {
             for (tile, from) in from.axis_chunks_iter(Axis(1), PARTS).enumerate() {
-                if from.strides()[0] == 1 && self.has_room(length) {
+                if from.nrows() >= FEW && from.strides()[0] == 1 && self.has_room(length) {
                     for (from, to) in from.axis_chunks_iter(Axis(0), PARTS).zip(buffer.chunks_mut(self.group)) {
                         let mut block = [A::zero(); PARTS * PARTS];
                         for (from, to) in from.columns().into_iter().zip(block.chunks_mut(PARTS)) {
@@ -1144,7 +1146,7 @@ impl Places {
             }
         } else {
             for (tile, mut to) in to.axis_chunks_iter_mut(Axis(1), PARTS).enumerate() {
-                if to.strides()[0] == 1 && self.has_room(length) {
+                if to.nrows() >= FEW && to.strides()[0] == 1 && self.has_room(length) {
                     for (mut to, from) in to.axis_chunks_iter_mut(Axis(0), PARTS).zip(buffer.chunks(self.group)) {
                         let (mut rows, mut block) = ([A::zero(); PARTS * PARTS], [A::zero(); PARTS * PARTS]);
                         for (from, to) in from[tile * PARTS..].chunks(self.row).zip(rows.chunks_mut(PARTS)) {

@@ -9,7 +9,7 @@ use crate::{
     element::Element,
     kernel::load,
     math::{Pair, exp_of_held, exp_range, log1p_pair},
-    parts::{PARTS, Rows, Totals, VECTORS, copy_line, pieces, splat, sum, with_kept},
+    parts::{PARTS, Rows, Sums, Totals, VECTORS, copy_line, pieces, splat, sum, with_kept},
     real::{LaneMask, Lanes, Real, Work as _},
 };
 
@@ -209,7 +209,7 @@ fn normalize<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut
         row,
         &[],
         padding(sign),
-        A::Work::<S>::widen(splat(simd, A::zero())),
+        Sums::bounded(A::Work::<S>::widen(splat(simd, A::rounded(shift::<S, A>())))),
         #[inline(always)]
         |vector, part, _| {
             let e = pivot.exponential(simd, range(vector, n), load(simd, part) * sign);
@@ -290,7 +290,7 @@ fn sum_with<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: 
         gradient,
         kept,
         A::zero(),
-        splat(simd, A::zero()),
+        Sums::new(splat(simd, A::zero())),
         #[inline(always)]
         |_, g, y| term(load(simd, g), load(simd, y)),
     )
@@ -335,7 +335,7 @@ fn others<S: Simd, A: Element>(
         values,
         beside,
         padding(1.0),
-        A::Work::<S>::widen(zero),
+        Sums::new(A::Work::<S>::widen(zero)),
         #[inline(always)]
         |vector, part, beside| {
             let x = element(part, beside);

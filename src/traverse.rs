@@ -571,6 +571,10 @@ impl Runs {
     /// the parameter's first index, and the step.
     #[inline(always)]
     pub(crate) fn visit(&self, start: usize, count: usize, mut run: impl FnMut(Range<usize>, usize, usize)) {
+        // An axis of an empty array may have the length 0.
+        if count == 0 {
+            return;
+        }
         let (lengths, steps) = (self.lengths.slice(), self.steps.slice());
         let last = lengths.len() - 1;
         let (length, step) = (lengths[last], steps[last]);

@@ -276,8 +276,11 @@ fn finish<A: Element>(layer: &mut PReLU<A>, mut kept: PreluKept<A>) {
     layer.kept = kept;
 }
 
+/// Where slices begin, and where to keep their elements.
+type Beside<'a, A> = Positioned<Option<&'a mut [A]>>;
+
 /// What is done with slices of an array of this shape, visited in this order.
-fn running<'a, A: Element>(layer: &'a PReLU<A>, shape: &[usize], order: &Order) -> impl Fn(Option<&[A]>, &mut [A], Positioned<Option<&mut [A]>>) + Sync + 'a {
+fn running<'a, A: Element>(layer: &'a PReLU<A>, shape: &[usize], order: &Order) -> impl Fn(Option<&[A]>, &mut [A], Beside<'_, A>) + Sync + 'a {
     let level = kernel::level();
     let runs = layer.runs(shape, order);
     let alpha = in_a_row(&layer.alpha.value);

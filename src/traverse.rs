@@ -209,10 +209,13 @@ pub(crate) fn pass_along<A: Element, K: Split>(cost: Cost, input: Option<&ArrayR
     }
 }
 
+/// An input, unless the work is done in place, and an output.
+type Slices<'a, A> = (Option<&'a [A]>, &'a mut [A]);
+
 /// Arrays in standard layout as slices: the usual case, tried before any view is made. Views of a dynamic dimension are large; for a small array, making and
 /// moving them is more work than an activation.
 #[inline]
-fn standard<'a, A>(input: Option<&'a ArrayRefD<A>>, output: &'a mut ArrayRefD<A>) -> Option<(Option<&'a [A]>, &'a mut [A])> {
+fn standard<'a, A>(input: Option<&'a ArrayRefD<A>>, output: &'a mut ArrayRefD<A>) -> Option<Slices<'a, A>> {
     let input = match input {
         None => None,
         Some(input) => Some(input.as_slice()?),
@@ -240,6 +243,9 @@ const FRESH_BYTES: usize = 8192;
 /// How much of it is zeroed at a time. From 4 KiB on, zeroing takes another way through the CPU, which was measured 30 % slower.
 const ZEROED_BYTES: usize = 2048;
 
+/// Makes the values of a new array from those of an input.
+type New<'a, A, K> = &'a dyn Fn(&[A], K) -> Vec<A>;
+
 /// [`pass`] into a new array that lies in this order.
 ///
 /// What is bound by memory is made by `new`, if there is one, which writes each element but once. Else elements are zeroed before they are computed: piece by
@@ -250,7 +256,7 @@ pub(crate) fn fresh<A: Element, K: Split>(
     input: &ArrayRefD<A>,
     keep: K,
     body: Body<'_, A, K>,
-    new: Option<&dyn Fn(&[A], K) -> Vec<A>>,
+    new: Option<New<'_, A, K>>,
 ) -> ArrayD<A> {
     let total = input.len();
     let reader = match input.as_slice() {
@@ -1106,7 +1112,9 @@ impl Places {
                 for (from, to) in lines.iter().zip(&mut places) {
                     to[..PARTS].copy_from_slice(from);
                 }
-                places.next().map(|to| to[..rest.len()].copy_from_slice(rest));
+                if let Some(to) = places.next() {
+                    to[..rest.len()].copy_from_slice(rest);
+                }
             }
         } else if let Some(slice) = from.to_slice().filter(|_| self.row == 1) {
             for (from, to) in slice.chunks(PARTS * length).zip(buffer.chunks_mut(self.group)) {
@@ -1142,7 +1150,9 @@ impl Places {
                 for (to, from) in lines.iter_mut().zip(&mut places) {
                     to.copy_from_slice(&from[..PARTS]);
                 }
-                places.next().map(|from| rest.copy_from_slice(&from[..rest.len()]));
+                if let Some(from) = places.next() {
+                    rest.copy_from_slice(&from[..rest.len()]);
+                }
             }
         } else if let Some(slice) = to.as_slice_mut().filter(|_| self.row == 1) {
             for (to, from) in slice.chunks_mut(PARTS * length).zip(buffer.chunks(self.group)) {

@@ -9,6 +9,7 @@ use std::{cell::Cell, fmt::Debug, ops::Range};
 
 use fearless_simd::{Level, Simd, SimdBase, SimdFloatElement};
 
+use self::chunks::CHUNK;
 pub(crate) use self::chunks::{choose, choose_new, multiply, multiply_new, new_smooth, new_two_slope, run_two_slope};
 
 use crate::{
@@ -108,6 +109,18 @@ pub enum Keep<'a, A> {
     Derivative(&'a mut [A]),
     /// One bit an element: whether the upper slope holds. The first element of the slice starts a word.
     Bits(&'a mut [u64]),
+}
+
+impl<A> Keep<'_, A> {
+    /// What belongs to these elements, the first of which starts a word where there are bits.
+    #[inline]
+    pub(crate) fn part(&mut self, range: Range<usize>) -> Keep<'_, A> {
+        match self {
+            Self::Nothing => Keep::Nothing,
+            Self::Derivative(derivative) => Keep::Derivative(&mut derivative[range]),
+            Self::Bits(bits) => Keep::Bits(&mut bits[range.start / WORD..range.end.div_ceil(WORD)]),
+        }
+    }
 }
 
 /// What a formula needs to have kept.
@@ -275,13 +288,56 @@ pub(crate) use kernels;
 const BLOCK: usize = 512;
 
 #[inline(always)]
-pub(crate) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
-    match (input, keep) {
-        (Some(input), Keep::Derivative(derivative)) => both(formula, level, input, output, derivative),
-        (Some(input), _) => value(formula, level, input, output),
-        (None, Keep::Derivative(derivative)) => inplace(output, |input, output, range| both(formula, level, input, output, &mut derivative[range])),
-        (None, _) => inplace(output, |input, output, _| value(formula, level, input, output)),
+pub(crate) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], mut keep: Keep<'_, A>) {
+    if formula.cost() == Cost::Memory
+        && let (Some(input), Keep::Nothing) = (input, &keep)
+    {
+        return in_two::<CHUNK, A>(input, output, keep, |input, output, _| chunks::values(formula, level, input, output));
     }
+    let body = |input: &[A], output: &mut [A], keep: Keep<'_, A>| match keep {
+        Keep::Derivative(derivative) => both(formula, level, input, output, derivative),
+        _ => value(formula, level, input, output),
+    };
+    blocks(input, output, |input, output, range| in_two::<MAX_LANES, A>(input, output, keep.part(range), body));
+}
+
+/// Calls `body` on as many elements as make blocks of `N`, then on the [`rest`].
+#[inline]
+fn in_two<const N: usize, A: Element>(input: &[A], output: &mut [A], mut keep: Keep<'_, A>, body: impl Fn(&[A], &mut [A], Keep<'_, A>)) {
+    let whole = input.len() / N * N;
+    if whole > 0 {
+        body(&input[..whole], &mut output[..whole], keep.part(0..whole));
+    }
+    if whole < input.len() {
+        rest::<N, A>(&input[whole..], &mut output[whole..], whole, keep, &body);
+    }
+}
+
+/// Calls `body` on the last elements, fewer than `N`, from `start` on, with zeros behind them: so the formula is compiled once for all, and a result does not
+/// depend on its position.
+fn rest<const N: usize, A: Element>(input: &[A], output: &mut [A], start: usize, keep: Keep<'_, A>, body: &dyn Fn(&[A], &mut [A], Keep<'_, A>)) {
+    let (x, mut y, mut slopes, mut word) = (padded::<N, A>(input), [A::zero(); N], [A::zero(); N], [0]);
+    match keep {
+        Keep::Nothing => body(&x, &mut y, Keep::Nothing),
+        Keep::Derivative(derivative) => {
+            body(&x, &mut y, Keep::Derivative(&mut slopes));
+            derivative[start..].copy_from_slice(&slopes[..input.len()]);
+        }
+        Keep::Bits(bits) => {
+            body(&x, &mut y, Keep::Bits(&mut word));
+            let (all, place) = (&mut bits[start / WORD], start % WORD);
+            *all = if place == 0 { word[0] } else { *all | word[0] << place };
+        }
+    }
+    output.copy_from_slice(&y[..input.len()]);
+}
+
+/// The elements, with zeros behind the last one.
+#[inline(always)]
+fn padded<const N: usize, A: Element>(elements: &[A]) -> [A; N] {
+    let mut padded = [A::zero(); N];
+    padded[..elements.len()].copy_from_slice(elements);
+    padded
 }
 
 /// f(x), computed in wider numbers if the formula asks for them.
@@ -303,7 +359,7 @@ fn both_at<P: Pointwise, S: Simd, A: Element>(formula: P, x: Lanes<S, A>) -> (La
 
 #[inline(always)]
 fn value<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: &mut [A]) {
-    at_level!(level, simd => map(
+    at_level!(level, simd => map_whole(
         simd,
         input,
         output,
@@ -314,7 +370,7 @@ fn value<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output
 
 #[inline(always)]
 fn both<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: &mut [A], derivative: &mut [A]) {
-    at_level!(level, simd => map_two(
+    at_level!(level, simd => map_two_whole(
         simd,
         input,
         output,
@@ -327,9 +383,7 @@ fn both<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output:
 /// A vector from the elements, with zeros behind them.
 #[inline(always)]
 pub(crate) fn load_part<S: Simd, A: Element>(simd: S, elements: &[A]) -> Lanes<S, A> {
-    let mut padded = [A::zero(); MAX_LANES];
-    padded[..elements.len()].copy_from_slice(elements);
-    Lanes(A::Native::<S>::from_slice(simd, &padded[..A::Native::<S>::LEN]))
+    load(simd, &padded::<MAX_LANES, A>(elements)[..A::Native::<S>::LEN])
 }
 
 #[inline(always)]
@@ -342,17 +396,22 @@ pub(crate) fn store_part<S: Simd, A: Element>(lanes: Lanes<S, A>, elements: &mut
     elements.copy_from_slice(&lanes.0.as_slice()[..elements.len()]);
 }
 
+/// `output = f(input)`, as far as there are whole vectors.
+#[inline(always)]
+fn map_whole<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
+    let n = A::Native::<S>::LEN;
+    for (x, y) in input.chunks_exact(n).zip(output.chunks_exact_mut(n)) {
+        f(load(simd, x)).0.store_slice(y);
+    }
+}
+
 /// `output = f(input)`. The tail goes through the same vector code, so that a result does not depend on its position.
 #[inline(always)]
 pub(crate) fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
-    let n = A::Native::<S>::LEN;
-    let (mut inputs, mut outputs) = (input.chunks_exact(n), output.chunks_exact_mut(n));
-    for (x, y) in (&mut inputs).zip(&mut outputs) {
-        f(load(simd, x)).0.store_slice(y);
-    }
-    let rest = inputs.remainder();
-    if !rest.is_empty() {
-        store_part(f(load_part(simd, rest)), outputs.into_remainder());
+    map_whole(simd, input, output, &mut f);
+    let whole = input.len() / A::Native::<S>::LEN * A::Native::<S>::LEN;
+    if whole < input.len() {
+        store_part(f(load_part(simd, &input[whole..])), &mut output[whole..]);
     }
 }
 
@@ -426,6 +485,23 @@ pub(crate) fn inplace<A: Element>(values: &mut [A], mut body: impl FnMut(&[A], &
     }
 }
 
+/// `(first, second) = f(input)`, as far as there are whole vectors.
+#[inline(always)]
+fn map_two_whole<S: Simd, A: Element>(
+    simd: S,
+    input: &[A],
+    first: &mut [A],
+    second: &mut [A],
+    mut f: impl FnMut(Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>),
+) {
+    let n = A::Native::<S>::LEN;
+    for ((x, a), b) in input.chunks_exact(n).zip(first.chunks_exact_mut(n)).zip(second.chunks_exact_mut(n)) {
+        let (one, two) = f(load(simd, x));
+        one.0.store_slice(a);
+        two.0.store_slice(b);
+    }
+}
+
 /// `(first, second) = f(input)`.
 #[inline(always)]
 pub(crate) fn map_two<S: Simd, A: Element>(
@@ -435,18 +511,12 @@ pub(crate) fn map_two<S: Simd, A: Element>(
     second: &mut [A],
     mut f: impl FnMut(Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>),
 ) {
-    let n = A::Native::<S>::LEN;
-    let (mut inputs, mut firsts, mut seconds) = (input.chunks_exact(n), first.chunks_exact_mut(n), second.chunks_exact_mut(n));
-    for ((x, a), b) in (&mut inputs).zip(&mut firsts).zip(&mut seconds) {
-        let (one, two) = f(load(simd, x));
-        one.0.store_slice(a);
-        two.0.store_slice(b);
-    }
-    let rest = inputs.remainder();
-    if !rest.is_empty() {
-        let (one, two) = f(load_part(simd, rest));
-        store_part(one, firsts.into_remainder());
-        store_part(two, seconds.into_remainder());
+    map_two_whole(simd, input, first, second, &mut f);
+    let whole = input.len() / A::Native::<S>::LEN * A::Native::<S>::LEN;
+    if whole < input.len() {
+        let (one, two) = f(load_part(simd, &input[whole..]));
+        store_part(one, &mut first[whole..]);
+        store_part(two, &mut second[whole..]);
     }
 }
 

@@ -112,6 +112,7 @@ mod rrelu;
 mod sequential;
 #[cfg(feature = "serde")]
 mod serial;
+mod threads;
 mod traverse;
 
 pub use alpha_dropout::AlphaDropout;

@@ -1,6 +1,6 @@
-//! Arrays of any layout as slices, and slices over threads: the only code that knows strides or threads.
+//! Arrays of any layout as slices, and slices over threads: the only code that knows strides.
 
-use std::{array, cmp::Reverse, ops::Range};
+use std::{array, cmp::Reverse, iter, ops::Range};
 
 use ndarray::{
     ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix1, Ix2, Ix3,
@@ -12,6 +12,7 @@ use crate::{
     kernel::{WORD, copy, four_columns, level},
     parts::{PARTS, Rows, copy_line},
     pointwise::Cost,
+    threads::{Parts, share},
 };
 
 /// How many elements of a view that is not contiguous pass through the stack at a time.
@@ -167,15 +168,6 @@ impl<K: Split> Split for Positioned<K> {
     }
 }
 
-/// From how many elements on threads pay, by cost. The parts that threads get have about a quarter as many, or more.
-fn worth_threads(cost: Cost) -> usize {
-    match cost {
-        Cost::Memory => 1 << 20,
-        Cost::Arithmetic => 1 << 18,
-        Cost::Transcendental => 1 << 16,
-    }
-}
-
 /// Calls `body` on slices of `input` and `output` (on those of `output` alone where it works in place), in `order`, beside what is kept.
 ///
 /// Contiguous arrays go as they are, over threads where that pays; others through a buffer on the stack. The shapes must agree.
@@ -196,16 +188,16 @@ pub(crate) fn pass_in_units<A: Element, K: Split>(
     if order.0.is_none()
         && let Some((input, output)) = standard(input, output)
     {
-        return pass_slices(Parts::new(output.len(), cost, unit), input, output, keep, body);
+        return pass_slices(Parts::new(output.len(), size_of::<A>(), cost, unit), input, output, keep, body);
     }
-    pass_views(Parts::new(output.len(), cost, unit), order, input, output, keep, body);
+    pass_views(unit, cost, order, input, output, keep, body);
 }
 
 /// [`pass`] in the order in which the output lies: what lies in another order is read faster than it is written.
 pub(crate) fn pass_along<A: Element, K: Split>(cost: Cost, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>, keep: K, body: Body<'_, A, K>) {
     match standard(input, output) {
-        Some((input, output)) => pass_slices(Parts::new(output.len(), cost, WORD), input, output, keep, body),
-        None => pass_views(Parts::new(output.len(), cost, WORD), &Order::of(output), input, output, keep, body),
+        Some((input, output)) => pass_slices(Parts::new(output.len(), size_of::<A>(), cost, WORD), input, output, keep, body),
+        None => pass_views(WORD, cost, &Order::of(output), input, output, keep, body),
     }
 }
 
@@ -228,13 +220,22 @@ fn pass_slices<A: Element, K: Split>(parts: Parts, input: Option<&[A]>, output: 
     if output.len() <= parts.most { body(input, output, keep) } else { spread(input.map_or(Source::InPlace, Source::Slice), output, keep, parts, body) }
 }
 
-fn pass_views<A: Element, K: Split>(parts: Parts, order: &Order, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>, keep: K, body: Body<'_, A, K>) {
+fn pass_views<A: Element, K: Split>(
+    unit: usize,
+    cost: Cost,
+    order: &Order,
+    input: Option<&ArrayRefD<A>>,
+    output: &mut ArrayRefD<A>,
+    keep: K,
+    body: Body<'_, A, K>,
+) {
+    let parts = Parts::new(output.len(), size_of::<A>(), cost, unit);
     let reader = input.map(|input| Reader::new(order, input.view()));
     let source = reader.as_ref().map_or(Source::InPlace, Reader::source);
     let mut output = order.view_mut(output.view_mut());
     match output.as_slice_mut() {
         Some(slice) => spread(source, slice, keep, parts, body),
-        None => spread_view(source, flattened_mut(output), keep, parts, body),
+        None => spread_view(source, flattened_mut(output), keep, parts, unit, body),
     }
 }
 
@@ -265,7 +266,7 @@ pub(crate) fn fresh<A: Element, K: Split>(
     };
     match reader {
         // Over several threads all would have to be zeroed first, which takes longer than what they save where memory is the limit.
-        Reader::Slice(slice) if cost != Cost::Transcendental || Parts::new(total, cost, WORD).most >= total => {
+        Reader::Slice(slice) if cost != Cost::Transcendental || Parts::new(total, size_of::<A>(), cost, WORD).most >= total => {
             let values = match new {
                 Some(new) if cost != Cost::Transcendental => new(slice, keep),
                 _ => zeroed_by_pieces(slice, keep, body),
@@ -383,64 +384,48 @@ impl<A: Element> Split for Source<'_, A> {
 
 type Body<'a, A, K> = &'a (dyn Fn(Option<&[A]>, &mut [A], K) + Sync);
 
-/// How work is cut for threads.
-#[derive(Clone, Copy)]
-struct Parts {
-    /// The most elements of a part.
-    most: usize,
-    /// Cuts lie at multiples of this.
-    unit: usize,
-}
-
-impl Parts {
-    fn new(total: usize, cost: Cost, unit: usize) -> Self {
-        let worth = worth_threads(cost);
-        let threads = if total < worth { 1 } else { threads() };
-        // Two parts a thread, so that one that is late does not keep the others waiting for long.
-        let most = if threads == 1 { total } else { (total / (2 * threads)).max(worth / 4).max(unit) };
-        Self { most, unit }
-    }
-}
-
-#[cfg(feature = "rayon")]
-use rayon::{current_num_threads as threads, join};
-
-#[cfg(not(feature = "rayon"))]
-fn threads() -> usize {
-    1
-}
-
-#[cfg(not(feature = "rayon"))]
-fn join(left: impl FnOnce(), right: impl FnOnce()) {
-    left();
-    right();
-}
-
 fn spread<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, parts: Parts, body: Body<'_, A, K>) {
     if output.len() <= parts.most {
         return gathered(source, output, keep, body);
     }
-    let middle = (output.len() / 2).next_multiple_of(parts.unit);
-    if middle >= output.len() {
-        return gathered(source, output, keep, body);
-    }
-    let (left, right) = output.split_at_mut(middle);
-    let (keep_left, keep_right) = keep.split(middle);
-    join(|| spread(source, left, keep_left, parts, body), || spread(source.from(middle), right, keep_right, parts, body));
+    let parts = cut((source, output, keep), |(source, output, keep)| {
+        if output.len() <= parts.most {
+            return ((source, output, keep), None);
+        }
+        let (here, behind) = output.split_at_mut(parts.most);
+        let (keep, keep_behind) = keep.split(parts.most);
+        ((source, here, keep), Some((source.from(parts.most), behind, keep_behind)))
+    });
+    share(parts, |(source, output, keep)| gathered(source, output, keep, body));
+}
+
+/// The parts that `first` cuts off, with what is left behind each.
+fn cut<P>(whole: P, mut first: impl FnMut(P) -> (P, Option<P>)) -> impl Iterator<Item = P> {
+    let mut left = Some(whole);
+    iter::from_fn(move || {
+        let (part, behind) = first(left.take()?);
+        left = behind;
+        Some(part)
+    })
 }
 
 /// [`spread`] for an output that is not contiguous, flattened: cut along its first axis, where a cut lies at a multiple of the unit.
-fn spread_view<A: Element, K: Split>(source: Source<'_, A>, output: ArrayViewMutD<'_, A>, keep: K, parts: Parts, body: Body<'_, A, K>) {
-    let axis = output.shape().iter().position(|&length| length > 1).unwrap_or(0);
-    let length = output.len_of(Axis(axis));
-    let row = output.len() / length.max(1);
-    let middle = (length / 2).next_multiple_of(parts.unit / common_divisor(parts.unit, row));
-    if output.len() <= parts.most || middle >= length {
+fn spread_view<A: Element, K: Split>(source: Source<'_, A>, output: ArrayViewMutD<'_, A>, keep: K, parts: Parts, unit: usize, body: Body<'_, A, K>) {
+    let axis = Axis(output.shape().iter().position(|&length| length > 1).unwrap_or(0));
+    let row = output.len() / output.len_of(axis).max(1);
+    let rows = (parts.most / row.max(1)).max(1).next_multiple_of(unit / common_divisor(unit, row));
+    if output.len() <= parts.most || output.len_of(axis) <= rows {
         return scattered(source, output, keep, body);
     }
-    let (left, right) = output.split_at(Axis(axis), middle);
-    let (keep_left, keep_right) = keep.split(middle * row);
-    join(|| spread_view(source, left, keep_left, parts, body), || spread_view(source.from(middle * row), right, keep_right, parts, body));
+    let parts = cut((source, output, keep), |(source, output, keep)| {
+        if output.len_of(axis) <= rows {
+            return ((source, output, keep), None);
+        }
+        let (here, behind) = output.split_at(axis, rows);
+        let (keep, keep_behind) = keep.split(rows * row);
+        ((source, here, keep), Some((source.from(rows * row), behind, keep_behind)))
+    });
+    share(parts, |(source, output, keep)| scattered(source, output, keep, body));
 }
 
 fn common_divisor(a: usize, b: usize) -> usize {
@@ -829,8 +814,6 @@ pub(crate) struct RowArrays<'a, A, D = IxDyn> {
 /// Gets one row, or sixteen side by side, with as many elements to fill and to read, or none.
 type RowBody<'a, A> = &'a (dyn Fn(Rows, &mut [A], &mut [A], &[A]) + Sync);
 
-/// From how many elements on the rows of an array are spread over threads.
-const ROWS_WORTH_THREADS: usize = 1 << 16;
 /// From how many elements on a row fills the vectors by itself.
 const LONG: usize = 48;
 /// From how many rows on a tile, which is always sixteen by sixteen, is worth its while.
@@ -857,8 +840,6 @@ struct Visit<'a, A> {
     /// The number of axes, the last ones, along which the elements of a row lie.
     inner: usize,
     side_by_side: bool,
-    /// The most elements that a thread gets.
-    grain: usize,
     body: RowBody<'a, A>,
 }
 
@@ -897,9 +878,7 @@ pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool
         });
     }
     let length = arrays.output.shape()[last + 1..].iter().product();
-    let threads = if total < ROWS_WORTH_THREADS || total == length { 1 } else { threads() };
-    let grain = if threads == 1 { total } else { (total / (2 * threads)).max(ROWS_WORTH_THREADS / 4) };
-    arrays.divide(&Visit { inner, side_by_side, grain, body });
+    arrays.divide(Parts::new(total, size_of::<A>(), Cost::Transcendental, length), &Visit { inner, side_by_side, body });
 }
 
 impl<'a, A: Element, D: Dimension> RowArrays<'a, A, D> {
@@ -959,15 +938,22 @@ impl<'a, A: Element> RowArrays<'a, A> {
     }
 
     /// Divides the rows between threads, in whole sixteens where there are enough.
-    fn divide(self, visit: &Visit<'_, A>) {
-        let axis = self.longest(visit.inner);
-        let length = self.output.len_of(Axis(axis));
-        if self.output.len() <= visit.grain || length == 1 {
+    fn divide(self, parts: Parts, visit: &Visit<'_, A>) {
+        let (axis, total) = (Axis(self.longest(visit.inner)), self.output.len());
+        let length = self.output.len_of(axis);
+        let rows = (parts.most / (total / length)).max(1);
+        let rows = if rows > PARTS / 2 { rows.next_multiple_of(PARTS) } else { rows };
+        if total <= parts.most || length <= rows {
             return self.run(visit);
         }
-        let middle = length.div_ceil(2);
-        let (left, right) = self.split(Axis(axis), if length > PARTS { middle.next_multiple_of(PARTS) } else { middle });
-        join(|| left.divide(visit), || right.divide(visit));
+        let parts = cut(self, |arrays| {
+            if arrays.output.len_of(axis) <= rows {
+                return (arrays, None);
+            }
+            let (here, behind) = arrays.split(axis, rows);
+            (here, Some(behind))
+        });
+        share(parts, |arrays| arrays.run(visit));
     }
 
     fn run(mut self, visit: &Visit<'_, A>) {

@@ -50,6 +50,20 @@ fn functions() -> Option<(HashMap<String, Content>, BTreeMap<String, String>)> {
     Some((functions, names))
 }
 
+/// The loops for AVX2 that a function leads to, itself or by way of other functions of the kernels' module.
+fn kernels<'a>(functions: &'a HashMap<String, Content>, address: &str, depth: usize) -> Vec<&'a Content> {
+    let mut found = Vec::new();
+    for call in functions.get(address).iter().flat_map(|content| &content.calls) {
+        let callee = call.split_whitespace().next().unwrap_or_default();
+        if call.contains("vectorize_avx2") {
+            found.extend(functions.get(callee));
+        } else if depth > 0 && call.contains("<ndarray_activations::kernel::") {
+            found.extend(kernels(functions, callee, depth - 1));
+        }
+    }
+    found
+}
+
 #[test]
 fn kernels_are_vectors() {
     if !std::is_x86_feature_detected!("avx2") {
@@ -64,12 +78,7 @@ fn kernels_are_vectors() {
     for (name, address) in &names {
         // `<impl ndarray_activations::kernel::Compiled for ndarray_activations::formula::mish::Mish>::run_single`
         let Some((_, formula)) = name.split_once("kernel::Compiled for ndarray_activations::formula::") else { continue };
-        let kernels: Vec<&Content> = functions[address]
-            .calls
-            .iter()
-            .filter(|call| call.contains("vectorize_avx2"))
-            .filter_map(|call| functions.get(call.split_whitespace().next().unwrap_or_default()))
-            .collect();
+        let kernels = kernels(&functions, address, 3);
         // Into new memory, functions with an exponential use the kernel for memory that is there.
         assert!(!kernels.is_empty() || formula.contains("::new_"), "{formula} has no kernel for AVX2");
         for kernel in kernels {

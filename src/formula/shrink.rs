@@ -30,14 +30,12 @@ impl TwoSlope for Shrink {
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        let below = T::select(x.lt(-self.lambda), x + self.bias, x.splat(0.0));
-        let above = T::select(x.gt(self.lambda), x - self.bias, below);
-        // NaN is on neither side.
-        T::select(x.is(x), above, x)
+        let sign = x.splat(1.0).copysign(x);
+        T::select(self.upper(x), sign.mul_add(-self.bias, x), x.splat(0.0))
     }
     #[inline(always)]
     fn upper<T: Real>(self, x: T) -> T::Mask {
-        !(x.ge(-self.lambda) & x.le(self.lambda))
+        !x.abs().le(self.lambda)
     }
     fn slopes(self) -> (f64, f64) {
         (0.0, 1.0)

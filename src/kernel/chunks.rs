@@ -6,20 +6,18 @@ use fearless_simd::{Level, Simd, SimdBase, SimdMask};
 
 use crate::{
     element::Element,
-    kernel::{Compiled, Keep, WORD, at_level, both_at, load, value_at},
+    kernel::{Compiled, Keep, WORD, at_level, both_at, in_two, load, padded, rest, value_at},
     pointwise::{Cost, Pointwise, TwoSlope},
     real::{Lanes, Real as _},
 };
 
 /// How many elements make a chunk: half of those that a word of bits stands for.
-const CHUNK: usize = WORD / 2;
+pub(super) const CHUNK: usize = WORD / 2;
 
 /// Where results go, from the first on.
 trait Sink<R> {
     /// Takes the results of the next chunk. There is room for them.
     fn put(&mut self, results: R);
-    /// Takes as many as there is room for, at the end.
-    fn put_rest(&mut self, results: R);
 }
 
 impl<A: Copy> Sink<[A; CHUNK]> for &mut [A] {
@@ -29,10 +27,6 @@ impl<A: Copy> Sink<[A; CHUNK]> for &mut [A] {
             *here = results;
             *self = behind;
         }
-    }
-    #[inline(always)]
-    fn put_rest(&mut self, results: [A; CHUNK]) {
-        self.copy_from_slice(&results[..self.len()]);
     }
 }
 
@@ -44,10 +38,6 @@ impl<A> Sink<[A; CHUNK]> for &mut Vec<[A; CHUNK]> {
             self.push(results);
         }
     }
-    #[inline(always)]
-    fn put_rest(&mut self, results: [A; CHUNK]) {
-        self.put(results);
-    }
 }
 
 impl<Q, R, S: Sink<Q>, T: Sink<R>> Sink<(Q, R)> for (S, T) {
@@ -56,28 +46,19 @@ impl<Q, R, S: Sink<Q>, T: Sink<R>> Sink<(Q, R)> for (S, T) {
         self.0.put(results.0);
         self.1.put(results.1);
     }
-    #[inline(always)]
-    fn put_rest(&mut self, results: (Q, R)) {
-        self.0.put_rest(results.0);
-        self.1.put_rest(results.1);
-    }
 }
 
-/// Gives `sink` what `f` makes of each chunk and the place where it starts.
+/// Gives `sink` what `f` makes of each whole chunk and the place where it starts.
 #[inline(always)]
 fn each_chunk<A: Element, R>(input: &[A], mut sink: impl Sink<R>, mut f: impl FnMut(usize, &[A; CHUNK]) -> R) {
-    let (chunks, rest) = input.as_chunks();
-    for (i, chunk) in chunks.iter().enumerate() {
+    for (i, chunk) in input.as_chunks().0.iter().enumerate() {
         sink.put(f(i * CHUNK, chunk));
-    }
-    if !rest.is_empty() {
-        sink.put_rest(f(chunks.len() * CHUNK, &padded(rest)));
     }
 }
 
 /// Numbers that are replaced, or read and their successors written elsewhere.
 trait Chunks<A> {
-    /// Replaces each chunk by what `f` makes of it and of the place where it starts.
+    /// Replaces each whole chunk by what `f` makes of it and of the place where it starts.
     fn each(self, f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]);
 }
 
@@ -91,8 +72,7 @@ impl<A: Element, S: Sink<[A; CHUNK]>> Chunks<A> for (&[A], S) {
 impl<A: Element> Chunks<A> for &mut [A] {
     #[inline(always)]
     fn each(self, mut f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) {
-        let count = self.len();
-        let (chunks, rest) = self.as_chunks_mut();
+        let chunks = self.as_chunks_mut().0;
         // A chunk is read before the one in front of it is written. Of a selection between a number just read and another, written in the same place, the
         // compiler makes a masked store, which takes some CPUs (Zen 3) four times as long.
         let mut next = chunks.first().copied();
@@ -101,19 +81,7 @@ impl<A: Element> Chunks<A> for &mut [A] {
             next = chunks.get(i + 1).copied();
             chunks[i] = f(i * CHUNK, &chunk);
         }
-        if !rest.is_empty() {
-            let results = f(count - rest.len(), &padded(rest));
-            rest.copy_from_slice(&results[..rest.len()]);
-        }
     }
-}
-
-/// A chunk with zeros behind the last element.
-#[inline(always)]
-fn padded<A: Element>(elements: &[A]) -> [A; CHUNK] {
-    let mut padded = [A::zero(); CHUNK];
-    padded[..elements.len()].copy_from_slice(elements);
-    padded
 }
 
 /// `f` of each vector of a chunk and the vector's place.
@@ -127,30 +95,46 @@ fn map_chunk<S: Simd, A: Element>(simd: S, chunk: &[A; CHUNK], mut f: impl FnMut
     results
 }
 
-/// So many results, in memory that is written but once.
+/// New memory for so many results, with those that `fill` gives in whole chunks: each written but once.
 #[inline(always)]
 fn new<A: Element>(count: usize, fill: impl FnOnce(&mut Vec<[A; CHUNK]>)) -> Vec<A> {
     let mut chunks = Vec::with_capacity(count.div_ceil(CHUNK));
     fill(&mut chunks);
-    let mut results = chunks.into_flattened();
-    results.truncate(count);
-    results
+    chunks.into_flattened()
+}
+
+/// Adds the results that do not fill a chunk.
+fn complete<A: Element>(results: &mut Vec<A>, count: usize, last: impl FnOnce(usize, &mut [A])) {
+    let start = results.len();
+    if start < count {
+        results.resize(count, A::zero());
+        last(start, &mut results[start..]);
+    }
 }
 
 /// The values of a smooth function in new memory.
 #[inline(always)]
-pub(crate) fn new_smooth<P: Pointwise + Compiled, A: Element>(formula: P, level: Level, input: &[A], keep: Keep<'_, A>) -> Vec<A> {
-    if formula.cost() == Cost::Transcendental {
+pub(crate) fn new_smooth<P: Pointwise + Compiled, A: Element>(formula: P, level: Level, input: &[A], mut keep: Keep<'_, A>) -> Vec<A> {
+    if formula.cost() != Cost::Memory {
         // Zeroing is little beside the rest, and these are the kernels that take long to compile: once is enough.
         let mut output = vec![A::zero(); input.len()];
         A::run_compiled(&formula, level, Some(input), &mut output, keep);
         return output;
     }
-    at_level!(level, simd => new(
+    let mut results = at_level!(level, simd => new(
         input.len(),
         #[inline(always)]
-        |sink| smooth_values(simd, formula, input, sink, keep),
-    ))
+        |sink| smooth_values(simd, formula, input, sink, keep.part(0..input.len())),
+    ));
+    let run = |x: &[A], y: &mut [A], keep: Keep<'_, A>| A::run_compiled(&formula, level, Some(x), y, keep);
+    complete(&mut results, input.len(), |start, last| rest::<CHUNK, A>(&input[start..], last, start, keep, &run));
+    results
+}
+
+/// The values of a smooth function, in whole chunks.
+#[inline(always)]
+pub(super) fn values<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: &mut [A]) {
+    at_level!(level, simd => smooth_values(simd, formula, input, output, Keep::Nothing));
 }
 
 #[inline(always)]
@@ -192,21 +176,32 @@ fn smooth_values<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, input: 
 }
 
 #[inline(always)]
-pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
-    at_level!(level, simd => match input {
-        Some(input) => two_slope_values(simd, formula, (input, output), keep),
-        None => two_slope_values(simd, formula, output, keep),
-    });
+pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], mut keep: Keep<'_, A>) {
+    let run = |input: &[A], output: &mut [A], keep: Keep<'_, A>| at_level!(level, simd => two_slope_values(simd, formula, (input, output), keep));
+    let Some(input) = input else {
+        let count = output.len();
+        at_level!(level, simd => two_slope_values(simd, formula, &mut *output, keep.part(0..count)));
+        let last = output.as_chunks_mut::<CHUNK>().1;
+        if !last.is_empty() {
+            let input = padded::<CHUNK, A>(last);
+            rest::<CHUNK, A>(&input[..last.len()], last, count - last.len(), keep, &run);
+        }
+        return;
+    };
+    in_two::<CHUNK, A>(input, output, keep, run);
 }
 
 /// The values of a function with two slopes in new memory.
 #[inline(always)]
-pub(crate) fn new_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: &[A], keep: Keep<'_, A>) -> Vec<A> {
-    at_level!(level, simd => new(
+pub(crate) fn new_two_slope<P: TwoSlope + Compiled, A: Element>(formula: P, level: Level, input: &[A], mut keep: Keep<'_, A>) -> Vec<A> {
+    let mut results = at_level!(level, simd => new(
         input.len(),
         #[inline(always)]
-        |sink| two_slope_values(simd, formula, (input, sink), keep),
-    ))
+        |sink| two_slope_values(simd, formula, (input, sink), keep.part(0..input.len())),
+    ));
+    let run = |x: &[A], y: &mut [A], keep: Keep<'_, A>| A::run_compiled(&formula, level, Some(x), y, keep);
+    complete(&mut results, input.len(), |start, last| rest::<CHUNK, A>(&input[start..], last, start, keep, &run));
+    results
 }
 
 /// Values, and one bit an element where they are kept: 64 elements fill a word.
@@ -249,7 +244,14 @@ fn two_slope_values<S: Simd, P: TwoSlope, A: Element>(simd: S, formula: P, chunk
 #[inline(always)]
 pub(crate) fn multiply<A: Element>(level: Level, gradient: Option<&[A]>, derivative: &[A], output: &mut [A]) {
     at_level!(level, simd => match gradient {
-        Some(gradient) => product(simd, gradient, derivative, output),
+        Some(gradient) => {
+            product(simd, gradient, derivative, &mut *output);
+            let start = output.len() - output.len() % CHUNK;
+            output[start..].iter_mut().zip(&gradient[start..]).zip(&derivative[start..]).for_each(
+                #[inline(always)]
+                |((y, &g), &d)| *y = g * d,
+            );
+        },
         // A product has one rounding at any width: the compiler's own vectors give the same bits.
         None => output.iter_mut().zip(derivative).for_each(
             #[inline(always)]
@@ -260,21 +262,20 @@ pub(crate) fn multiply<A: Element>(level: Level, gradient: Option<&[A]>, derivat
 
 /// `gradient · derivative` in new memory.
 pub(crate) fn multiply_new<A: Element>(level: Level, gradient: &[A], derivative: &[A]) -> Vec<A> {
-    at_level!(level, simd => new(
+    let mut results = at_level!(level, simd => new(
         gradient.len(),
         #[inline(always)]
         |sink| product(simd, gradient, derivative, sink),
-    ))
+    ));
+    complete(&mut results, gradient.len(), |start, last| multiply(level, Some(&gradient[start..]), &derivative[start..], last));
+    results
 }
 
+/// The products in whole chunks.
 #[inline(always)]
 fn product<S: Simd, A: Element>(simd: S, gradient: &[A], derivative: &[A], mut sink: impl Sink<[A; CHUNK]>) {
-    let ((gradients, gradient), (derivatives, derivative)) = (gradient.as_chunks(), derivative.as_chunks());
-    for (g, d) in gradients.iter().zip(derivatives) {
+    for (g, d) in gradient.as_chunks().0.iter().zip(derivative.as_chunks().0) {
         sink.put(product_of_chunks(simd, g, d));
-    }
-    if !gradient.is_empty() {
-        sink.put_rest(product_of_chunks(simd, &padded(gradient), &padded(derivative)));
     }
 }
 
@@ -289,21 +290,31 @@ fn product_of_chunks<S: Simd, A: Element>(simd: S, gradient: &[A; CHUNK], deriva
 }
 
 /// `output = gradient · (upper where the bit is set, lower elsewhere)`, exactly 0 where that slope is 0; in place without a gradient.
-#[inline(always)]
 pub(crate) fn choose<A: Element>(level: Level, gradient: Option<&[A]>, bits: &[u64], output: &mut [A], lower: f64, upper: f64) {
     at_level!(level, simd => match gradient {
-        Some(gradient) => chosen(simd, (gradient, output), bits, lower, upper),
-        None => chosen(simd, output, bits, lower, upper),
+        Some(gradient) => chosen(simd, (gradient, &mut *output), bits, lower, upper),
+        None => chosen(simd, &mut *output, bits, lower, upper),
     });
+    let start = output.len() - output.len() % CHUNK;
+    let last = &mut output[start..];
+    if !last.is_empty() {
+        let mut results = padded::<CHUNK, A>(gradient.map_or(&*last, |gradient| &gradient[start..]));
+        choose(level, None, &[bits[start / WORD] >> (start % WORD)], &mut results, lower, upper);
+        last.copy_from_slice(&results[..last.len()]);
+    }
 }
 
 /// [`choose`] in new memory.
 pub(crate) fn choose_new<A: Element>(level: Level, gradient: &[A], bits: &[u64], lower: f64, upper: f64) -> Vec<A> {
-    at_level!(level, simd => new(
+    let mut results = at_level!(level, simd => new(
         gradient.len(),
         #[inline(always)]
         |sink| chosen(simd, (gradient, sink), bits, lower, upper),
-    ))
+    ));
+    complete(&mut results, gradient.len(), |start, last| {
+        choose(level, Some(&gradient[start..]), &[bits[start / WORD] >> (start % WORD)], last, lower, upper);
+    });
+    results
 }
 
 #[inline(always)]

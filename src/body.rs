@@ -85,12 +85,14 @@ pub(crate) trait Body<A: Element>: Layer<A> {
     fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>);
 
     /// Whether a new array is better begun as a copy, to be worked on in place, than with zeros.
-    const BEGINS_WITH_COPY: bool = false;
+    fn begins_with_copy(&self) -> bool {
+        false
+    }
 
     // The verbs into a new array, for layers that can do better yet.
     fn infer_new(&self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
         let resized = self.resized(input.shape())?;
-        if let Some(mut output) = copied(Self::BEGINS_WITH_COPY, input) {
+        if let Some(mut output) = copied(self.begins_with_copy(), input) {
             self.run_infer(None, &mut output);
             return Ok(output);
         }
@@ -100,7 +102,7 @@ pub(crate) trait Body<A: Element>: Layer<A> {
     }
     fn forward_new(&mut self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
         let resized = self.resized(input.shape())?;
-        if let Some(mut output) = copied(Self::BEGINS_WITH_COPY, input) {
+        if let Some(mut output) = copied(self.begins_with_copy(), input) {
             self.run_forward(None, &mut output);
             return Ok(output);
         }
@@ -111,7 +113,7 @@ pub(crate) trait Body<A: Element>: Layer<A> {
     /// The gradient has been checked.
     fn backward_new(&mut self, gradient: &ArrayD<A>) -> ArrayD<A> {
         let record = self.record();
-        if let Some(mut output) = copied(Self::BEGINS_WITH_COPY && record.order == Order::default(), gradient) {
+        if let Some(mut output) = copied(self.begins_with_copy() && record.order == Order::default(), gradient) {
             self.run_backward(None, &mut output);
             return output;
         }
@@ -142,10 +144,15 @@ fn check_destination<A: Element>(layer: &impl Body<A>, input: &[usize], destinat
             input.len() == destination.len() && destination.iter().enumerate().all(|(i, &found)| found == if i == axis { length } else { input[i] })
         }
     };
-    if fits { Ok(()) } else { ActivationError::check_shape(layer.name(), "destination", &apply(input, resized), destination) }
+    if fits { Ok(()) } else { does_not_fit(layer, &apply(input, resized), destination) }
 }
 
-fn check_inplace<A: Element>(layer: &impl Body<A>, input: &[usize]) -> Result<()> {
+#[cold]
+fn does_not_fit<A: Element>(layer: &dyn Body<A>, output: &[usize], destination: &[usize]) -> Result<()> {
+    ActivationError::check_shape(layer.name(), "destination", output, destination)
+}
+
+fn check_inplace<A: Element>(layer: &dyn Body<A>, input: &[usize]) -> Result<()> {
     match layer.resized(input)? {
         Some((axis, length)) if input[axis] != length => {
             Err(ActivationError::ShapeChanges { layer: layer.name().into(), input: input.to_vec(), output: apply(input, Some((axis, length))) })
@@ -154,7 +161,7 @@ fn check_inplace<A: Element>(layer: &impl Body<A>, input: &[usize]) -> Result<()
     }
 }
 
-fn check_gradient<A: Element>(layer: &impl Body<A>, gradient: &[usize]) -> Result<()> {
+fn check_gradient<A: Element>(layer: &dyn Body<A>, gradient: &[usize]) -> Result<()> {
     let record = layer.record();
     if !record.valid {
         return Err(ActivationError::BackwardBeforeForward { layer: layer.name().into() });
@@ -163,7 +170,7 @@ fn check_gradient<A: Element>(layer: &impl Body<A>, gradient: &[usize]) -> Resul
     layer.check_backward()
 }
 
-pub(crate) fn output_shape<A: Element>(layer: &impl Body<A>, input: &[usize]) -> Result<Vec<usize>> {
+pub(crate) fn output_shape<A: Element>(layer: &dyn Body<A>, input: &[usize]) -> Result<Vec<usize>> {
     Ok(apply(input, layer.resized(input)?))
 }
 
@@ -173,7 +180,7 @@ pub(crate) fn infer_into<A: Element>(layer: &impl Body<A>, input: &ArrayRefD<A>,
     Ok(())
 }
 
-pub(crate) fn infer_inplace<A: Element>(layer: &impl Body<A>, values: &mut ArrayRefD<A>) -> Result<()> {
+pub(crate) fn infer_inplace<A: Element>(layer: &dyn Body<A>, values: &mut ArrayRefD<A>) -> Result<()> {
     check_inplace(layer, values.shape())?;
     layer.run_infer(None, values);
     Ok(())
@@ -185,25 +192,25 @@ pub(crate) fn forward_into<A: Element>(layer: &mut impl Body<A>, input: &ArrayRe
     Ok(())
 }
 
-pub(crate) fn forward_inplace<A: Element>(layer: &mut impl Body<A>, values: &mut ArrayRefD<A>) -> Result<()> {
+pub(crate) fn forward_inplace<A: Element>(layer: &mut dyn Body<A>, values: &mut ArrayRefD<A>) -> Result<()> {
     check_inplace(layer, values.shape())?;
     layer.run_forward(None, values);
     Ok(())
 }
 
-pub(crate) fn backward<A: Element>(layer: &mut impl Body<A>, gradient: &ArrayD<A>) -> Result<ArrayD<A>> {
+pub(crate) fn backward<A: Element>(layer: &mut dyn Body<A>, gradient: &ArrayD<A>) -> Result<ArrayD<A>> {
     check_gradient(layer, gradient.shape())?;
     Ok(layer.backward_new(gradient))
 }
 
-pub(crate) fn backward_into<A: Element>(layer: &mut impl Body<A>, gradient: &ArrayRefD<A>, output: &mut ArrayRefD<A>) -> Result<()> {
+pub(crate) fn backward_into<A: Element>(layer: &mut dyn Body<A>, gradient: &ArrayRefD<A>, output: &mut ArrayRefD<A>) -> Result<()> {
     check_gradient(layer, gradient.shape())?;
     ActivationError::check_shape(layer.name(), "destination", layer.record().input_shape(), output.shape())?;
     layer.run_backward(Some(gradient), output);
     Ok(())
 }
 
-pub(crate) fn backward_inplace<A: Element>(layer: &mut impl Body<A>, gradient: &mut ArrayRefD<A>) -> Result<()> {
+pub(crate) fn backward_inplace<A: Element>(layer: &mut dyn Body<A>, gradient: &mut ArrayRefD<A>) -> Result<()> {
     check_gradient(layer, gradient.shape())?;
     let record = layer.record();
     if record.input_shape != record.output_shape {

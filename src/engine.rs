@@ -67,6 +67,7 @@ pub trait Engine: Sized {
     fn rrelu_forward(layer: &mut RReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn alpha_dropout_forward(layer: &mut AlphaDropout<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn gated_infer(kernel: &dyn Kernel<Self>, axis: usize, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn gated_infer_new(kernel: &dyn Kernel<Self>, axis: usize, input: ArrayViewD<'_, Self>) -> ArrayD<Self>;
     fn gated_forward(kernel: &dyn Kernel<Self>, axis: usize, kept: &mut GatedKept<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn gated_backward(kept: &GatedKept<Self>, kind: Kind, axis: usize, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn maxout_infer(layer: &Maxout<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
@@ -191,6 +192,9 @@ macro_rules! engine {
             }
             fn gated_infer(kernel: &dyn Kernel<Self>, axis: usize, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
                 gated::infer(kernel, axis, input, output);
+            }
+            fn gated_infer_new(kernel: &dyn Kernel<Self>, axis: usize, input: ArrayViewD<'_, Self>) -> ArrayD<Self> {
+                gated::infer_new(kernel, axis, input)
             }
             fn gated_forward(
                 kernel: &dyn Kernel<Self>,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ndarray::{ArrayRef, ArrayRefD, ArrayViewD, ArrayViewMutD, Axis};
+use ndarray::{ArrayD, ArrayRef, ArrayRefD, ArrayViewD, ArrayViewMutD, Axis};
 
 use crate::{
     body::{Body, Record, Resized, divided, layer_methods},
@@ -13,7 +13,7 @@ use crate::{
     kernel::{self, Keep, Kernel, Kind, WORD},
     layer::Layer,
     pointwise::Cost,
-    traverse::{BLOCK, Order, Reader, Split, pass},
+    traverse::{BLOCK, Order, Reader, Source, Split, fresh, pass},
 };
 
 /// A gated linear unit: the input is cut in two halves a and b along an axis, and the output is $a ⊙ f(b)$, half as long. The layer behind [`GLU`],
@@ -196,6 +196,10 @@ impl<F: Kernel<A>, A: Element> Body<A> for Gated<F, A> {
     fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::gated_infer(&self.formula, self.axis(output.ndim()), input.map(ArrayRef::view), output.view_mut());
     }
+    fn infer_new(&self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
+        self.resized(input.shape())?;
+        Ok(A::gated_infer_new(&self.formula, self.axis(input.ndim()), input.view()))
+    }
     fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::gated_forward(&self.formula, self.axis(output.ndim()), &mut self.kept, input.map(ArrayRef::view), output.view_mut());
     }
@@ -213,18 +217,30 @@ fn halves<A>(input: ArrayViewD<'_, A>, axis: usize) -> (ArrayViewD<'_, A>, Array
 
 pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, axis: usize, input: Option<ArrayViewD<'_, A>>, mut output: ArrayViewMutD<'_, A>) {
     let Some(input) = input else { return };
-    let level = kernel::level();
     let order = Order::of(&input);
     let (a, b) = halves(input, axis);
     let a = Reader::new(&order, a);
-    pass(&order, kernel.cost(), Some(&b), &mut output, a.source(), &|b, y, mut a| {
+    pass(&order, kernel.cost(), Some(&b), &mut output, a.source(), &multiplying(kernel));
+}
+
+pub(crate) fn infer_new<A: Element>(kernel: &dyn Kernel<A>, axis: usize, input: ArrayViewD<'_, A>) -> ArrayD<A> {
+    let order = Order::of(&input);
+    let (a, b) = halves(input, axis);
+    let a = Reader::new(&order, a);
+    fresh(&order, kernel.cost(), &b, a.source(), &multiplying(kernel), None)
+}
+
+/// What is done with slices of the second half, beside the first.
+fn multiplying<A: Element>(kernel: &dyn Kernel<A>) -> impl Fn(Option<&[A]>, &mut [A], Source<'_, A>) + Sync {
+    let level = kernel::level();
+    move |b, y, mut a| {
         for (b, y) in b.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
             let (now, later) = a.split(y.len());
             kernel.run(level, Some(b), y, Keep::Nothing);
             now.with(b.len(), |a| kernel::multiply(level, None, a, y));
             a = later;
         }
-    });
+    }
 }
 
 pub(crate) fn forward<A: Element>(

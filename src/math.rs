@@ -5,7 +5,7 @@
 //! | [`exp`] | all | 1 ULP |
 //! | [`expm1`] | all | 1.1 ULP |
 //! | [`log1p`] | all | 0.6 ULP |
-//! | [`tanh`] | all | 2 ULP |
+//! | [`tanh`] | all | 1.4 ULP |
 //! | [`erfc`] | all | 1 ULP |
 //!
 //! Subnormal results count in units of the smallest subnormal. The polynomials come from `tools/coefficients.py` (Remez exchange with mpmath).

@@ -264,32 +264,30 @@ pub(crate) fn fresh<A: Element, K: Split>(
         Some(slice) if order.0.is_none() => Reader::Slice(slice),
         _ => Reader::new(order, input.view()),
     };
-    match reader {
-        // Over several threads all would have to be zeroed first, which takes longer than what they save where memory is the limit.
-        Reader::Slice(slice) if cost != Cost::Transcendental || Parts::new(total, size_of::<A>(), cost, WORD).most >= total => {
-            let values = match new {
-                Some(new) if cost != Cost::Transcendental => new(slice, keep),
-                _ => zeroed_by_pieces(slice, keep, body),
-            };
-            order.array(input.raw_dim(), values)
-        }
-        _ => {
+    // Over several threads all would have to be zeroed first, which takes longer than what they save where memory is the limit.
+    let over_threads = cost != Cost::Memory && Parts::new(total, size_of::<A>(), cost, WORD).most < total;
+    let values = match (&reader, new) {
+        (&Reader::Slice(slice), Some(new)) if cost == Cost::Memory => new(slice, keep),
+        _ if over_threads || matches!(&reader, Reader::View(view) if !in_slices(&view.0)) => {
             let mut output = order.zeros(input.shape());
             pass(order, cost, Some(input), &mut output, keep, body);
-            output
+            return output;
         }
-    }
+        _ => zeroed_by_pieces(reader.source(), total, keep, body),
+    };
+    order.array(input.raw_dim(), values)
 }
 
-fn zeroed_by_pieces<A: Element, K: Split>(input: &[A], mut keep: K, body: Body<'_, A, K>) -> Vec<A> {
-    let mut values = Vec::with_capacity(input.len());
-    for part in input.chunks(FRESH_BYTES / size_of::<A>()) {
-        let start = values.len();
-        for piece in part.chunks(ZEROED_BYTES / size_of::<A>()) {
-            values.resize(values.len() + piece.len(), A::zero());
+fn zeroed_by_pieces<A: Element, K: Split>(source: Source<'_, A>, total: usize, mut keep: K, body: Body<'_, A, K>) -> Vec<A> {
+    let (part, piece) = (FRESH_BYTES / size_of::<A>(), ZEROED_BYTES / size_of::<A>());
+    let mut values = Vec::with_capacity(total);
+    for start in (0..total).step_by(part) {
+        let end = total.min(start + part);
+        while values.len() < end {
+            values.resize(end.min(values.len() + piece), A::zero());
         }
-        let (head, tail) = keep.split(part.len());
-        body(Some(part), &mut values[start..], head);
+        let (head, tail) = keep.split(end - start);
+        gathered(source.from(start), &mut values[start..], head, body);
         keep = tail;
     }
     values

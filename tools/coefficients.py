@@ -10,7 +10,8 @@ makes it faster), uses no random numbers, and gives the same output each time.
     python3 coefficients.py mills          (t + k)/2 erfcx(t/sqrt 2) in (t-k)/(t+k)
     python3 coefficients.py tanhshrink     (x - tanh x)/x^3 in x^2
     python3 coefficients.py mills-rational erfcx(t/sqrt 2)/2 as a quotient, for f32
-    python3 coefficients.py all            the five above
+    python3 coefficients.py tanh           the same, for small x
+    python3 coefficients.py all            the six above
     python3 coefficients.py mills-search   how the constant k of `mills` was chosen
 
 How a table is made
@@ -567,10 +568,21 @@ def table_tanhshrink():
         print_array("TANHSHRINK_%s" % el.name.upper(), el, c, notes, True)
 
 
+def table_tanh():
+    print("// E. TANH: the same T on [0, 0.3025], for tanh x = x - x^3 T(x^2); the")
+    print("//    error is relative to tanh x.")
+    prob = Problem(0, mpf("0.3025"), tanhshrink_t, lambda w, t: w / (1 - w * t))
+    for el, bits, d0 in ((F32, 24, 2), (F64, 54, 7)):
+        bound = mpf(2) ** -bits
+        c, err, low, ideal = minimal_table(prob, el, bound, d0, spares=2)
+        print_array("TANH_%s" % el.name.upper(), el, c,
+                    summary(c, err, bound, low, ideal))
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("table", choices=(
-        "exp", "log1p", "mills", "tanhshrink", "all", "mills-search",
+        "exp", "log1p", "mills", "tanhshrink", "tanh", "all", "mills-search",
         "mills-rational"))
     ap.add_argument("--k-f64", help="another k for the f64 table of mills")
     args = ap.parse_args()
@@ -582,6 +594,8 @@ def main():
         table_mills({"f64": args.k_f64})
     if args.table in ("tanhshrink", "all"):
         table_tanhshrink()
+    if args.table in ("tanh", "all"):
+        table_tanh()
     if args.table == "mills-search":
         mills_search()
     if args.table in ("mills-rational", "all"):

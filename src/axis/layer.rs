@@ -148,7 +148,9 @@ impl<F: RowKernel<A> + Clone + Default, A: Element> Body<A> for Along<F, A> {
         self.check(input).map(|()| None)
     }
     // The kernels work on rows in place.
-    const BEGINS_WITH_COPY: bool = true;
+    fn begins_with_copy(&self) -> bool {
+        true
+    }
 
     fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };

@@ -24,10 +24,10 @@ use crate::{
 /// Max error of `gelu` (`f64`): value 1.6 ULP, derivative 1.7 ULP; within 0.25 of its root 3.8e-17 absolute.
 /// Max error of `gelu` (`f64`, without fused multiply-add): value 1.7 ULP, derivative 1.8 ULP; within 0.25 of its root 3.8e-17 absolute.
 /// Max error of `gelu_tanh` (`f32`): value 0.6 ULP, derivative 0.6 ULP; within 0.25 of its root 7.7e-9 absolute.
-/// Max error of `gelu_tanh` (`f64`): value 1.5 ULP, derivative 3.5 ULP; within 0.25 of its root 5.5e-17 absolute.
-/// Max error of `gelu_tanh` (`f64`, without fused multiply-add): value 1.6 ULP, derivative 3.5 ULP; within 0.25 of its root 5.5e-17 absolute.
+/// Max error of `gelu_tanh` (`f64`): value 1.7 ULP, derivative 3.5 ULP; within 0.25 of its root 5.5e-17 absolute.
+/// Max error of `gelu_tanh` (`f64`, without fused multiply-add): value 1.7 ULP, derivative 3.6 ULP; within 0.25 of its root 5.5e-17 absolute.
 /// Max error of `gelu_sigmoid` (`f32`): value 0.6 ULP, derivative 0.6 ULP; within 0.25 of its root 4.2e-9 absolute.
-/// Max error of `gelu_sigmoid` (`f64`): value 1.7 ULP, derivative 3.7 ULP; within 0.25 of its root 4.7e-17 absolute.
+/// Max error of `gelu_sigmoid` (`f64`): value 1.8 ULP, derivative 3.7 ULP; within 0.25 of its root 4.7e-17 absolute.
 /// Max error of `gelu_sigmoid` (`f64`, without fused multiply-add): value 1.7 ULP, derivative 3.7 ULP; within 0.25 of its root 5.3e-17 absolute.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct GELU {

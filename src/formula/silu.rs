@@ -12,10 +12,10 @@ use crate::{
 /// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
 /// - Source: Hendrycks and Gimpel 2016, arXiv:1606.08415; Elfwing, Uchibe and Doya 2018, arXiv:1702.03118; Ramachandran, Zoph and Le 2017, arXiv:1710.05941.
 ///
-/// Max error (`f32`): value 1.7 ULP, derivative 3.5 ULP; within 0.25 of its root 1.8e-8 absolute.
-/// Max error (`f32`, without fused multiply-add): value 1.7 ULP, derivative 3.5 ULP; within 0.25 of its root 2.0e-8 absolute.
-/// Max error (`f64`): value 1.6 ULP, derivative 3.2 ULP; within 0.25 of its root 2.9e-17 absolute.
-/// Max error (`f64`, without fused multiply-add): value 1.6 ULP, derivative 3.2 ULP; within 0.25 of its root 3.2e-17 absolute.
+/// Max error (`f32`): value 1.8 ULP, derivative 3.5 ULP; within 0.25 of its root 1.8e-8 absolute.
+/// Max error (`f32`, without fused multiply-add): value 1.8 ULP, derivative 3.5 ULP; within 0.25 of its root 2.0e-8 absolute.
+/// Max error (`f64`): value 1.7 ULP, derivative 3.2 ULP; within 0.25 of its root 2.9e-17 absolute.
+/// Max error (`f64`, without fused multiply-add): value 1.7 ULP, derivative 3.2 ULP; within 0.25 of its root 3.1e-17 absolute.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SiLU;
 

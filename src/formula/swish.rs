@@ -55,7 +55,7 @@ impl Pointwise for Swish {
             return x * 0.5;
         }
         let (y, inside) = self.argument(x);
-        Gate::new(y.magnitude(), y.hi.le(0.0)).times(x, inside)
+        Gate::precise(y.magnitude(), y.hi.le(0.0)).times(x, inside)
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
@@ -63,6 +63,6 @@ impl Pointwise for Swish {
             return T::select(x.is(x), x.splat(0.5), x);
         }
         let (y, _) = self.argument(x);
-        Gate::new(y.magnitude(), y.hi.le(0.0)).gated_slope_near_root(y.magnitude())
+        Gate::precise(y.magnitude(), y.hi.le(0.0)).gated_slope_near_root(y.magnitude())
     }
 }

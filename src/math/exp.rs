@@ -34,10 +34,10 @@ const SPARE_BOUND: f64 = 700.0;
 /// Where there are exponents to spare, there is one step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exp<T> {
-    /// y - n ln 2, as far as it is exact.
-    r: T,
-    /// e^y · 2^-n - 1 - r. All of it is in `r` where there are digits to spare.
-    t: T,
+    /// e^y · 2^-n - 1, rounded: between -0.3 and 0.42.
+    p: T,
+    /// The same as a sum, the first word of which is exact: y - n ln 2, and what it lacks. Where there are digits to spare, nobody asks.
+    parts: (T, T),
     /// 2^(n + shift), in the normal range.
     power: T,
     /// 2^-shift. Without a shift where there are exponents to spare.
@@ -51,20 +51,16 @@ impl<T: Real> Exp<T> {
         if T::SPARE {
             let r = n.mul_add(-LN_2, y.hi);
             let q = r.polynomial(&EXPM1_F32, &EXPM1_F64);
-            return Self { r: (r * r).mul_add(q, r), t: r.splat(0.0), power, unshift };
+            let p = (r * r).mul_add(q, r);
+            return Self { p, parts: (p, r.splat(0.0)), power, unshift };
         }
         let ln_2 = if T::SINGLE { LN_2_F32 } else { LN_2_F64 };
         let r = n.mul_add(-ln_2.0, y.hi);
         let low = n.mul_add(-ln_2.1, y.lo);
         let sum = r + low;
         let q = sum.polynomial(&EXPM1_F32, &EXPM1_F64);
-        Self { r, t: (sum * sum).mul_add(q, low), power, unshift }
-    }
-
-    /// e^y · 2^-n - 1, between -0.3 and 0.42.
-    #[inline(always)]
-    fn p(self) -> T {
-        if T::SPARE { self.r } else { self.r + self.t }
+        let square = sum * sum;
+        Self { p: square.mul_add(q, sum), parts: (r, square.mul_add(q, low)), power, unshift }
     }
 
     /// The second step of the power of two.
@@ -76,7 +72,7 @@ impl<T: Real> Exp<T> {
     /// e^y, rounded, to be unshifted.
     #[inline(always)]
     pub(crate) fn shifted(self) -> T {
-        self.p().mul_add(self.power, self.power)
+        self.p.mul_add(self.power, self.power)
     }
 
     /// e^y, rounded.
@@ -99,7 +95,7 @@ impl<T: Real> Exp<T> {
         if T::SPARE {
             // The polynomial comes last: a shorter chain than by way of e^y.
             let a = a.hi * self.power;
-            return a.mul_add(self.r, a);
+            return a.mul_add(self.p, a);
         }
         self.scale(a.product(self.significand()).round())
     }
@@ -109,7 +105,7 @@ impl<T: Real> Exp<T> {
     pub(crate) fn product_from(self, x: T, a: Pair<T>) -> T {
         if T::SPARE {
             let a = a.hi * self.power;
-            return (-a).mul_add(self.r, x - a);
+            return (-a).mul_add(self.p, x - a);
         }
         let product = a.product(self.significand());
         let product = Pair::fast_sum(product.hi, product.lo);
@@ -120,11 +116,7 @@ impl<T: Real> Exp<T> {
     #[inline(always)]
     pub(crate) fn less_one(self) -> T {
         let power = self.unshifted(self.power);
-        if T::SPARE {
-            return self.r.mul_add(power, power - 1.0);
-        }
-        let whole = Pair::fast_sum(power - 1.0, power * self.r);
-        whole.hi + power.mul_add(self.t, whole.lo)
+        self.p.mul_add(power, power - 1.0)
     }
 
     /// e^y - 1 for any y, rounded.
@@ -136,15 +128,32 @@ impl<T: Real> Exp<T> {
 
     /// 1 + e^y of what was [shifted down](exp_of_positive), and 1 shifted down likewise.
     #[inline(always)]
-    pub(crate) fn one_more(self) -> (Pair<T>, T) {
-        let unit = self.power.splat(f64::powi(2.0, -range::<T>().1));
+    pub(crate) fn one_more(self) -> (T, T) {
+        let unit = self.unit();
         let whole = Pair::fast_sum(self.power, unit);
         if T::SPARE {
-            return (Pair::exact(self.r.mul_add(self.power, whole.hi)), unit);
+            return (self.p.mul_add(self.power, whole.hi), unit);
         }
-        let p = Pair::fast_sum(self.r, self.t);
+        (whole.hi + self.p.mul_add(self.power, whole.lo), unit)
+    }
+
+    /// The same in two words.
+    #[inline(always)]
+    pub(crate) fn one_more_pair(self) -> (Pair<T>, T) {
+        if T::SPARE {
+            let (sum, unit) = self.one_more();
+            return (Pair::exact(sum), unit);
+        }
+        let unit = self.unit();
+        let whole = Pair::fast_sum(self.power, unit);
+        let p = Pair::fast_sum(self.parts.0, self.parts.1);
         let sum = Pair::fast_sum(whole.hi, p.hi.mul_add(self.power, whole.lo));
         (sum.plus_low(p.lo * self.power), unit)
+    }
+
+    #[inline(always)]
+    fn unit(self) -> T {
+        self.power.splat(f64::powi(2.0, -range::<T>().1))
     }
 
     /// e^y · 2^-n in two words, between 0.7 and 1.42.
@@ -153,7 +162,7 @@ impl<T: Real> Exp<T> {
         if T::SPARE {
             return Pair::exact(self.shifted());
         }
-        let p = Pair::fast_sum(self.r, self.t);
+        let p = Pair::fast_sum(self.parts.0, self.parts.1);
         let sum = Pair::fast_sum(p.hi.splat(1.0), p.hi);
         Pair::new(sum.hi, sum.lo + p.lo)
     }
@@ -226,13 +235,13 @@ pub(crate) fn exp_of<T: Real>(y: Pair<T>) -> Exp<T> {
     Exp::new(inside, choose(-f64::from(shift), f64::from(shift)), choose(up, 1.0 / up))
 }
 
-/// e^x. Max error: 1 ULP.
+/// e^x. Max error: 1.1 ULP.
 #[inline(always)]
 pub fn exp<T: Real>(x: T) -> T {
     exp_of(Pair::exact(x)).value()
 }
 
-/// e^x - 1, without cancellation near 0. Max error: 1.1 ULP.
+/// e^x - 1, without cancellation near 0. Max error: 1.2 ULP.
 #[inline(always)]
 pub fn expm1<T: Real>(x: T) -> T {
     let y = Pair::exact(x);

@@ -23,6 +23,13 @@ impl<T: Real> Gate<T> {
     #[inline(always)]
     pub(crate) fn new(magnitude: Pair<T>, negative: T::Mask) -> Self {
         let (divisor, unit) = exp_of_positive(magnitude).one_more();
+        Self { negative, small: unit.splat(1.0) / divisor, unit, divisor: Pair::exact(divisor) }
+    }
+
+    /// The same with the digits that count near a root of the derivative.
+    #[inline(always)]
+    pub(crate) fn precise(magnitude: Pair<T>, negative: T::Mask) -> Self {
+        let (divisor, unit) = exp_of_positive(magnitude).one_more_pair();
         Self { negative, small: unit.splat(1.0) / divisor.hi, unit, divisor }
     }
 
@@ -43,6 +50,13 @@ impl<T: Real> Gate<T> {
     pub(crate) fn slope(self) -> T {
         let small = self.small();
         small.mul_add(-small, small)
+    }
+
+    /// 4 σ(y) σ(-y). The power of two comes late, so that a subnormal result is rounded once.
+    #[inline(always)]
+    pub(crate) fn four_slopes(self) -> T {
+        let slope = self.small * 4.0 * self.unit;
+        slope.mul_add(-self.small(), slope)
     }
 
     /// a σ(y), where `inside` is a, held where the gate is shut.

@@ -161,7 +161,7 @@ fn check_inplace<A: Element>(layer: &dyn Body<A>, input: &[usize]) -> Result<()>
     }
 }
 
-fn check_gradient<A: Element>(layer: &dyn Body<A>, gradient: &[usize]) -> Result<()> {
+fn check_gradient<A: Element>(layer: &impl Body<A>, gradient: &[usize]) -> Result<()> {
     let record = layer.record();
     if !record.valid {
         return Err(ActivationError::BackwardBeforeForward { layer: layer.name().into() });
@@ -198,19 +198,19 @@ pub(crate) fn forward_inplace<A: Element>(layer: &mut dyn Body<A>, values: &mut 
     Ok(())
 }
 
-pub(crate) fn backward<A: Element>(layer: &mut dyn Body<A>, gradient: &ArrayD<A>) -> Result<ArrayD<A>> {
+pub(crate) fn backward<A: Element>(layer: &mut impl Body<A>, gradient: &ArrayD<A>) -> Result<ArrayD<A>> {
     check_gradient(layer, gradient.shape())?;
     Ok(layer.backward_new(gradient))
 }
 
-pub(crate) fn backward_into<A: Element>(layer: &mut dyn Body<A>, gradient: &ArrayRefD<A>, output: &mut ArrayRefD<A>) -> Result<()> {
+pub(crate) fn backward_into<A: Element>(layer: &mut impl Body<A>, gradient: &ArrayRefD<A>, output: &mut ArrayRefD<A>) -> Result<()> {
     check_gradient(layer, gradient.shape())?;
     ActivationError::check_shape(layer.name(), "destination", layer.record().input_shape(), output.shape())?;
     layer.run_backward(Some(gradient), output);
     Ok(())
 }
 
-pub(crate) fn backward_inplace<A: Element>(layer: &mut dyn Body<A>, gradient: &mut ArrayRefD<A>) -> Result<()> {
+pub(crate) fn backward_inplace<A: Element>(layer: &mut impl Body<A>, gradient: &mut ArrayRefD<A>) -> Result<()> {
     check_gradient(layer, gradient.shape())?;
     let record = layer.record();
     if record.input_shape != record.output_shape {

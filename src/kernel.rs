@@ -408,7 +408,13 @@ fn map_whole<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f:
 /// `output = f(input)`. The tail goes through the same vector code, so that a result does not depend on its position.
 #[inline(always)]
 pub(crate) fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
-    map_whole(simd, input, output, &mut f);
+    map_whole(
+        simd,
+        input,
+        output,
+        #[inline(always)]
+        |x| f(x),
+    );
     let whole = input.len() / A::Native::<S>::LEN * A::Native::<S>::LEN;
     if whole < input.len() {
         store_part(f(load_part(simd, &input[whole..])), &mut output[whole..]);
@@ -511,7 +517,14 @@ pub(crate) fn map_two<S: Simd, A: Element>(
     second: &mut [A],
     mut f: impl FnMut(Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>),
 ) {
-    map_two_whole(simd, input, first, second, &mut f);
+    map_two_whole(
+        simd,
+        input,
+        first,
+        second,
+        #[inline(always)]
+        |x| f(x),
+    );
     let whole = input.len() / A::Native::<S>::LEN * A::Native::<S>::LEN;
     if whole < input.len() {
         let (one, two) = f(load_part(simd, &input[whole..]));

@@ -14,6 +14,7 @@ use crate::{
     element::Element,
     engine::Engine as _,
     error::{ActivationError, Result},
+    formula,
     kernel::{self, at_level, blocks, load, load_part, map, map_two},
     layer::{Layer, Param},
     parts::{PARTS, Sums, splat},
@@ -155,6 +156,14 @@ impl<A: Element> PReLU<A> {
         Ok(steps)
     }
 
+    /// The same function for one slope: its kernel fills a new array at once.
+    fn leaky(&self) -> Option<formula::LeakyReLU> {
+        match (self.alpha.value.len(), self.alpha.value.first()) {
+            (1, Some(slope)) => Some(formula::LeakyReLU::new(slope.widened())),
+            _ => None,
+        }
+    }
+
     /// Where α stands, for a shape that was checked before.
     fn runs(&self, shape: &[usize], order: &Order) -> Runs {
         let steps = self.steps(shape).unwrap_or_else(|_| IxDyn::zeros(shape.len()));
@@ -209,14 +218,20 @@ impl<A: Element> Body<A> for PReLU<A> {
         self.steps(input).map(|_| None)
     }
     fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-        A::prelu_infer(self, input, output);
+        match self.leaky() {
+            Some(leaky) => A::elementwise_infer(&leaky, input, output),
+            None => A::prelu_infer(self, input, output),
+        }
     }
     fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::prelu_forward(self, input, output);
     }
     fn infer_new(&self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
         self.steps(input.shape())?;
-        Ok(A::prelu_infer_new(self, input))
+        Ok(match self.leaky() {
+            Some(leaky) => A::elementwise_infer_new(&leaky, input),
+            None => A::prelu_infer_new(self, input),
+        })
     }
     fn forward_new(&mut self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
         self.steps(input.shape())?;

@@ -117,6 +117,8 @@ def jax_times(jax, name, x, budget):
 
 
 def crate_times(program, name, element, threads, size, row, budget):
+    if threads > 1:
+        time.sleep(0.3)  # PyTorch's threads go on for a while in a loop that waits for more work.
     command = [program, "--csv", "--only", name, "--elements", element, "--threads", str(threads), "--sizes", str(size), "--row", str(row),
                "--budget", str(int(budget * 1000)), "--modes", ",".join(MODES)]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()

@@ -244,6 +244,10 @@ const FRESH_BYTES: usize = 8192;
 /// How much of it is zeroed at a time. From 4 KiB on, zeroing takes another way through the CPU, which was measured 30 % slower.
 const ZEROED_BYTES: usize = 2048;
 
+/// From how many bytes on allocators take a new array's pages from the system each time. Those are zero already, and to write a page for the first time takes
+/// longer than any function: the threads do that side by side.
+const FRESH_PAGES: usize = 1 << 25;
+
 /// Makes the values of a new array from those of an input.
 type New<'a, A, K> = &'a dyn Fn(&[A], K) -> Vec<A>;
 
@@ -265,9 +269,10 @@ pub(crate) fn fresh<A: Element, K: Split>(
         _ => Reader::new(order, input.view()),
     };
     // Over several threads all would have to be zeroed first, which takes longer than what they save where memory is the limit.
-    let over_threads = cost != Cost::Memory && Parts::new(total, size_of::<A>(), cost, WORD).most < total;
+    let threads_pay = cost != Cost::Memory || total * size_of::<A>() >= FRESH_PAGES;
+    let over_threads = threads_pay && Parts::new(total, size_of::<A>(), cost, WORD).most < total;
     let values = match (&reader, new) {
-        (&Reader::Slice(slice), Some(new)) if cost == Cost::Memory => new(slice, keep),
+        (&Reader::Slice(slice), Some(new)) if cost == Cost::Memory && !over_threads => new(slice, keep),
         _ if over_threads || matches!(&reader, Reader::View(view) if !in_slices(&view.0)) => {
             let mut output = order.zeros(input.shape());
             pass(order, cost, Some(input), &mut output, keep, body);
@@ -293,9 +298,9 @@ fn zeroed_by_pieces<A: Element, K: Split>(source: Source<'_, A>, total: usize, m
     values
 }
 
-/// A copy of an array in standard layout, by pieces as in [`kernel::copy`](copy).
+/// A copy of an array in standard layout, by pieces as in [`kernel::copy`](copy); of none whose [pages](FRESH_PAGES) the threads had better write.
 pub(crate) fn copied<A: Element>(array: &ArrayRefD<A>) -> Option<ArrayD<A>> {
-    let slice = array.as_slice()?;
+    let slice = array.as_slice().filter(|slice| size_of_val(*slice) < FRESH_PAGES)?;
     let mut values = Vec::with_capacity(slice.len());
     slice.chunks(1024 / size_of::<A>()).for_each(|piece| values.extend_from_slice(piece));
     Some(Order::default().array(array.raw_dim(), values))

@@ -168,9 +168,12 @@ fn every_level() {
 }
 
 #[cfg(feature = "rayon")]
+fn pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+}
+
 #[test]
 fn one_thread_and_several() {
-    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let (one, three) = (pool(1), pool(3));
     for spec in specs() {
         // Above the size from which the cheapest functions go over several threads; a length that hardly anything divides.
@@ -182,6 +185,21 @@ fn one_thread_and_several() {
         assert_same(found.backward.view(), expected.backward.view(), &spec);
         for (found, expected) in found.params.iter().zip(&expected.params) {
             assert_same(found.view(), expected.view(), &spec);
+        }
+    }
+}
+
+/// New arrays whose pages come from the system, and callers from outside the pool.
+#[test]
+fn huge_arrays() {
+    let x: ArrayD<f32> = input(&[8400, 1000], false, 1);
+    let (outside, one) = (pool(3), pool(1));
+    for spec in ["relu", "relu_squared", "softmax", "prelu(0.25)"] {
+        let here = run(spec, &x, 2);
+        for there in [one.install(|| run(spec, &x, 2)), outside.install(|| run(spec, &x, 2))] {
+            assert_same(here.infer.view(), there.infer.view(), spec);
+            assert_same(here.forward.view(), there.forward.view(), spec);
+            assert_same(here.backward.view(), there.backward.view(), spec);
         }
     }
 }

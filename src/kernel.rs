@@ -289,10 +289,12 @@ const BLOCK: usize = 512;
 
 #[inline(always)]
 pub(crate) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], mut keep: Keep<'_, A>) {
-    if formula.cost() == Cost::Memory
-        && let (Some(input), Keep::Nothing) = (input, &keep)
-    {
-        return in_two::<CHUNK, A>(input, output, keep, |input, output, _| chunks::values(formula, level, input, output));
+    if formula.cost() == Cost::Memory && matches!(keep, Keep::Nothing) {
+        let run = |input: &[A], output: &mut [A], _: Keep<'_, A>| chunks::values(formula, level, Some(input), output);
+        return match input {
+            Some(input) => in_two::<CHUNK, A>(input, output, keep, run),
+            None => in_two_inplace::<CHUNK, A>(output, keep, |output, _| chunks::values(formula, level, None, output), &run),
+        };
     }
     let body = |input: &[A], output: &mut [A], keep: Keep<'_, A>| match keep {
         Keep::Derivative(derivative) => both(formula, level, input, output, derivative),
@@ -310,6 +312,23 @@ fn in_two<const N: usize, A: Element>(input: &[A], output: &mut [A], mut keep: K
     }
     if whole < input.len() {
         rest::<N, A>(&input[whole..], &mut output[whole..], whole, keep, &body);
+    }
+}
+
+/// The same in place: `whole` leaves alone what does not fill a block, and `run` gets a copy of it.
+#[inline]
+fn in_two_inplace<const N: usize, A: Element>(
+    output: &mut [A],
+    mut keep: Keep<'_, A>,
+    whole: impl FnOnce(&mut [A], Keep<'_, A>),
+    run: &dyn Fn(&[A], &mut [A], Keep<'_, A>),
+) {
+    let count = output.len();
+    whole(output, keep.part(0..count));
+    let start = count / N * N;
+    if start < count {
+        let input = padded::<N, A>(&output[start..]);
+        rest::<N, A>(&input[..count - start], &mut output[start..], start, keep, run);
     }
 }
 
@@ -493,13 +512,7 @@ pub(crate) fn inplace<A: Element>(values: &mut [A], mut body: impl FnMut(&[A], &
 
 /// `(first, second) = f(input)`, as far as there are whole vectors.
 #[inline(always)]
-fn map_two_whole<S: Simd, A: Element>(
-    simd: S,
-    input: &[A],
-    first: &mut [A],
-    second: &mut [A],
-    mut f: impl FnMut(Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>),
-) {
+fn map_two_whole<S: Simd, A: Element>(simd: S, input: &[A], first: &mut [A], second: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>)) {
     let n = A::Native::<S>::LEN;
     for ((x, a), b) in input.chunks_exact(n).zip(first.chunks_exact_mut(n)).zip(second.chunks_exact_mut(n)) {
         let (one, two) = f(load(simd, x));

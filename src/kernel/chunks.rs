@@ -6,7 +6,7 @@ use fearless_simd::{Level, Simd, SimdBase, SimdMask};
 
 use crate::{
     element::Element,
-    kernel::{Compiled, Keep, WORD, at_level, both_at, in_two, load, padded, rest, value_at},
+    kernel::{Compiled, Keep, WORD, at_level, both_at, in_two, in_two_inplace, load, padded, rest, value_at},
     pointwise::{Cost, Pointwise, TwoSlope},
     real::{Lanes, Real as _},
 };
@@ -132,28 +132,31 @@ pub(crate) fn new_smooth<P: Pointwise + Compiled, A: Element>(formula: P, level:
 }
 
 /// The values of a smooth function, in whole chunks.
+pub(super) fn values<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A]) {
+    at_level!(level, simd => match input {
+        Some(input) => values_at(simd, formula, (input, output)),
+        None => values_at(simd, formula, output),
+    });
+}
+
 #[inline(always)]
-pub(super) fn values<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: &mut [A]) {
-    at_level!(level, simd => smooth_values(simd, formula, input, output, Keep::Nothing));
+fn values_at<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, chunks: impl Chunks<A>) {
+    chunks.each(
+        #[inline(always)]
+        |_, x| {
+            map_chunk(
+                simd,
+                x,
+                #[inline(always)]
+                |_, x| value_at(formula, x),
+            )
+        },
+    );
 }
 
 #[inline(always)]
 fn smooth_values<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, input: &[A], sink: impl Sink<[A; CHUNK]>, keep: Keep<'_, A>) {
-    let Keep::Derivative(derivative) = keep else {
-        return each_chunk(
-            input,
-            sink,
-            #[inline(always)]
-            |_, x| {
-                map_chunk(
-                    simd,
-                    x,
-                    #[inline(always)]
-                    |_, x| value_at(formula, x),
-                )
-            },
-        );
-    };
+    let Keep::Derivative(derivative) = keep else { return values_at(simd, formula, (input, sink)) };
     each_chunk(
         input,
         (sink, derivative),
@@ -176,19 +179,15 @@ fn smooth_values<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, input: 
 }
 
 #[inline(always)]
-pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], mut keep: Keep<'_, A>) {
+pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
     let run = |input: &[A], output: &mut [A], keep: Keep<'_, A>| at_level!(level, simd => two_slope_values(simd, formula, (input, output), keep));
-    let Some(input) = input else {
-        let count = output.len();
-        at_level!(level, simd => two_slope_values(simd, formula, &mut *output, keep.part(0..count)));
-        let last = output.as_chunks_mut::<CHUNK>().1;
-        if !last.is_empty() {
-            let input = padded::<CHUNK, A>(last);
-            rest::<CHUNK, A>(&input[..last.len()], last, count - last.len(), keep, &run);
+    match input {
+        Some(input) => in_two::<CHUNK, A>(input, output, keep, run),
+        None => {
+            let whole = |output: &mut [A], keep: Keep<'_, A>| at_level!(level, simd => two_slope_values(simd, formula, output, keep));
+            in_two_inplace::<CHUNK, A>(output, keep, whole, &run);
         }
-        return;
-    };
-    in_two::<CHUNK, A>(input, output, keep, run);
+    }
 }
 
 /// The values of a function with two slopes in new memory.

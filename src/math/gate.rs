@@ -70,7 +70,7 @@ impl<T: Real> Gate<T> {
     /// σ(y) + z σ(y) σ(-y) from |z|, for z of the sign of y: the derivative of x σ(y(x)) with z = x y'(x).
     #[inline(always)]
     pub(crate) fn gated_slope(self, z: Pair<T>) -> T {
-        self.gated_slope_with(z, z.hi.splat(0.0))
+        self.gated_slope_less(z.hi, T::select(self.negative, z.lo, z.hi.splat(0.0)))
     }
 
     /// The same, with more of its digits at some distance from its root.
@@ -79,16 +79,18 @@ impl<T: Real> Gate<T> {
         if T::SPARE {
             return self.gated_slope(z);
         }
+        // The lower word of σ(-|y|).
         let remainder = (-self.small).mul_add(self.divisor.hi, self.unit.splat(1.0)) - self.small * self.divisor.lo;
-        self.gated_slope_with(z, remainder * self.small())
+        let low = remainder * self.small();
+        self.gated_slope_less(z.hi, T::select(self.negative, z.lo, z.hi.splat(0.0)) - z.hi * low)
     }
 
-    /// The derivative, where σ(-|y|) has this lower word.
+    /// The derivative from the upper word of |z|, and what the lower words take away from its second factor.
     #[inline(always)]
-    fn gated_slope_with(self, z: Pair<T>, low: T) -> T {
-        let (zero, one) = (z.hi.splat(0.0), z.hi.splat(1.0));
+    fn gated_slope_less(self, z: T, low: T) -> T {
+        let one = z.splat(1.0);
         // 1 - |z| + |z| σ(y) below 0 and 1 + |z| σ(-y) above: the lower words come last, so that no digit is lost near the root.
-        let sum = z.hi.mul_add(self.small(), T::select(self.negative, one - z.hi, one)) + (z.hi * low - T::select(self.negative, z.lo, zero));
+        let sum = z.mul_add(self.small(), T::select(self.negative, one - z, one)) - low;
         T::select(self.negative, sum * self.small * self.unit, sum * (one - self.small()))
     }
 }

@@ -303,6 +303,9 @@ pub(crate) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, inp
     blocks(input, output, |input, output, range| in_two::<MAX_LANES, A>(input, output, keep.part(range), body));
 }
 
+/// A kernel on an input, an output and what is kept.
+type Run<'a, A> = &'a dyn Fn(&[A], &mut [A], Keep<'_, A>);
+
 /// Calls `body` on as many elements as make blocks of `N`, then on the [`rest`].
 #[inline]
 fn in_two<const N: usize, A: Element>(input: &[A], output: &mut [A], mut keep: Keep<'_, A>, body: impl Fn(&[A], &mut [A], Keep<'_, A>)) {
@@ -317,12 +320,7 @@ fn in_two<const N: usize, A: Element>(input: &[A], output: &mut [A], mut keep: K
 
 /// The same in place: `whole` leaves alone what does not fill a block, and `run` gets a copy of it.
 #[inline]
-fn in_two_inplace<const N: usize, A: Element>(
-    output: &mut [A],
-    mut keep: Keep<'_, A>,
-    whole: impl FnOnce(&mut [A], Keep<'_, A>),
-    run: &dyn Fn(&[A], &mut [A], Keep<'_, A>),
-) {
+fn in_two_inplace<const N: usize, A: Element>(output: &mut [A], mut keep: Keep<'_, A>, whole: impl FnOnce(&mut [A], Keep<'_, A>), run: Run<'_, A>) {
     let count = output.len();
     whole(output, keep.part(0..count));
     let start = count / N * N;
@@ -334,7 +332,7 @@ fn in_two_inplace<const N: usize, A: Element>(
 
 /// Calls `body` on the last elements, fewer than `N`, from `start` on, with zeros behind them: so the formula is compiled once for all, and a result does not
 /// depend on its position.
-fn rest<const N: usize, A: Element>(input: &[A], output: &mut [A], start: usize, keep: Keep<'_, A>, body: &dyn Fn(&[A], &mut [A], Keep<'_, A>)) {
+fn rest<const N: usize, A: Element>(input: &[A], output: &mut [A], start: usize, keep: Keep<'_, A>, body: Run<'_, A>) {
     let (x, mut y, mut slopes, mut word) = (padded::<N, A>(input), [A::zero(); N], [A::zero(); N], [0]);
     match keep {
         Keep::Nothing => body(&x, &mut y, Keep::Nothing),
@@ -425,6 +423,7 @@ fn map_whole<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f:
 }
 
 /// `output = f(input)`. The tail goes through the same vector code, so that a result does not depend on its position.
+#[allow(clippy::redundant_closure, reason = "handed on by reference it would not be inlined into the region with the CPU's features")]
 #[inline(always)]
 pub(crate) fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
     map_whole(
@@ -522,6 +521,7 @@ fn map_two_whole<S: Simd, A: Element>(simd: S, input: &[A], first: &mut [A], sec
 }
 
 /// `(first, second) = f(input)`.
+#[allow(clippy::redundant_closure, reason = "handed on by reference it would not be inlined into the region with the CPU's features")]
 #[inline(always)]
 pub(crate) fn map_two<S: Simd, A: Element>(
     simd: S,

@@ -27,7 +27,7 @@ const EXPM1_F64: [f64; 11] = [
 // Beyond the exponents of `f32`, within those of `f64`.
 const SPARE_BOUND: f64 = 700.0;
 
-/// e^y in pieces: `(1 + r + t) · 2^n`, the power of two still to be applied.
+/// e^y in pieces: `(1 + p) · 2^n`, the power of two still to be applied.
 ///
 /// Results in one word, rounded once or twice, are for most formulas; those in two words for sums that cancel. Powers of two beyond the exponents of the
 /// element type go in two steps, the second of which, [`unshifted`](Self::unshifted), comes last: a result that is subnormal is then rounded once.

@@ -376,7 +376,7 @@ fn both_at<P: Pointwise, S: Simd, A: Element>(formula: P, x: Lanes<S, A>) -> (La
 
 #[inline(always)]
 fn value<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: &mut [A]) {
-    at_level!(level, simd => map_whole(
+    at_level!(level, simd => map(
         simd,
         input,
         output,
@@ -387,7 +387,7 @@ fn value<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output
 
 #[inline(always)]
 fn both<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: &mut [A], derivative: &mut [A]) {
-    at_level!(level, simd => map_two_whole(
+    at_level!(level, simd => map_two(
         simd,
         input,
         output,
@@ -415,27 +415,10 @@ pub(crate) fn store_part<S: Simd, A: Element>(lanes: Lanes<S, A>, elements: &mut
 
 /// `output = f(input)`, as far as there are whole vectors.
 #[inline(always)]
-fn map_whole<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
+pub(crate) fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
     let n = A::Native::<S>::LEN;
     for (x, y) in input.chunks_exact(n).zip(output.chunks_exact_mut(n)) {
         f(load(simd, x)).0.store_slice(y);
-    }
-}
-
-/// `output = f(input)`. The tail goes through the same vector code, so that a result does not depend on its position.
-#[allow(clippy::redundant_closure, reason = "handed on by reference it would not be inlined into the region with the CPU's features")]
-#[inline(always)]
-pub(crate) fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
-    map_whole(
-        simd,
-        input,
-        output,
-        #[inline(always)]
-        |x| f(x),
-    );
-    let whole = input.len() / A::Native::<S>::LEN * A::Native::<S>::LEN;
-    if whole < input.len() {
-        store_part(f(load_part(simd, &input[whole..])), &mut output[whole..]);
     }
 }
 
@@ -511,18 +494,6 @@ pub(crate) fn inplace<A: Element>(values: &mut [A], mut body: impl FnMut(&[A], &
 
 /// `(first, second) = f(input)`, as far as there are whole vectors.
 #[inline(always)]
-fn map_two_whole<S: Simd, A: Element>(simd: S, input: &[A], first: &mut [A], second: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>)) {
-    let n = A::Native::<S>::LEN;
-    for ((x, a), b) in input.chunks_exact(n).zip(first.chunks_exact_mut(n)).zip(second.chunks_exact_mut(n)) {
-        let (one, two) = f(load(simd, x));
-        one.0.store_slice(a);
-        two.0.store_slice(b);
-    }
-}
-
-/// `(first, second) = f(input)`.
-#[allow(clippy::redundant_closure, reason = "handed on by reference it would not be inlined into the region with the CPU's features")]
-#[inline(always)]
 pub(crate) fn map_two<S: Simd, A: Element>(
     simd: S,
     input: &[A],
@@ -530,19 +501,11 @@ pub(crate) fn map_two<S: Simd, A: Element>(
     second: &mut [A],
     mut f: impl FnMut(Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>),
 ) {
-    map_two_whole(
-        simd,
-        input,
-        first,
-        second,
-        #[inline(always)]
-        |x| f(x),
-    );
-    let whole = input.len() / A::Native::<S>::LEN * A::Native::<S>::LEN;
-    if whole < input.len() {
-        let (one, two) = f(load_part(simd, &input[whole..]));
-        store_part(one, &mut first[whole..]);
-        store_part(two, &mut second[whole..]);
+    let n = A::Native::<S>::LEN;
+    for ((x, a), b) in input.chunks_exact(n).zip(first.chunks_exact_mut(n)).zip(second.chunks_exact_mut(n)) {
+        let (one, two) = f(load(simd, x));
+        one.0.store_slice(a);
+        two.0.store_slice(b);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     engine::Engine as _,
     error::{ActivationError, Result},
     formula,
-    kernel::{self, at_level, blocks, load, load_part, map, map_two},
+    kernel::{self, at_level, blocks, load, load_part, map, map_two, store_part},
     layer::{Layer, Param},
     parts::{PARTS, Sums, splat},
     pointwise::Cost,
@@ -327,9 +327,11 @@ fn rectify<S: Simd, A: Element>(simd: S, runs: &Runs, start: usize, x: Option<&[
     );
 }
 
-/// One run of the values, with a copy of the input where it is kept.
+/// One run of the values, with a copy of the input where it is kept. The tail goes through the same vector code, so that a result does not depend on its
+/// position.
 #[inline(always)]
 fn values<S: Simd, A: Element>(simd: S, x: &[A], y: &mut [A], keep: Option<&mut [A]>, mut slopes: impl FnMut() -> Lanes<S, A>) {
+    let whole = x.len() - x.len() % A::Native::<S>::LEN;
     match keep {
         None => map(
             simd,
@@ -338,14 +340,21 @@ fn values<S: Simd, A: Element>(simd: S, x: &[A], y: &mut [A], keep: Option<&mut 
             #[inline(always)]
             |x| sloped(x, x, slopes()),
         ),
-        Some(keep) => map_two(
-            simd,
-            x,
-            y,
-            keep,
-            #[inline(always)]
-            |x| (sloped(x, x, slopes()), x),
-        ),
+        Some(keep) => {
+            map_two(
+                simd,
+                x,
+                y,
+                keep,
+                #[inline(always)]
+                |x| (sloped(x, x, slopes()), x),
+            );
+            keep[whole..].copy_from_slice(&x[whole..]);
+        }
+    }
+    if whole < x.len() {
+        let last = load_part(simd, &x[whole..]);
+        store_part(sloped(last, last, slopes()), &mut y[whole..]);
     }
 }
 

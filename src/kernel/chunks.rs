@@ -112,6 +112,13 @@ fn complete<A: Element>(results: &mut Vec<A>, count: usize, last: impl FnOnce(us
     }
 }
 
+/// [`complete`] by the formula's own kernel.
+fn completed<A: Element>(formula: &dyn Compiled, level: Level, mut results: Vec<A>, input: &[A], keep: Keep<'_, A>) -> Vec<A> {
+    let run = |x: &[A], y: &mut [A], keep: Keep<'_, A>| A::run_compiled(formula, level, Some(x), y, keep);
+    complete(&mut results, input.len(), |start, last| rest::<CHUNK, A>(&input[start..], last, start, keep, &run));
+    results
+}
+
 /// The values of a smooth function in new memory.
 #[inline(always)]
 pub(crate) fn new_smooth<P: Pointwise + Compiled, A: Element>(formula: P, level: Level, input: &[A], mut keep: Keep<'_, A>) -> Vec<A> {
@@ -121,14 +128,12 @@ pub(crate) fn new_smooth<P: Pointwise + Compiled, A: Element>(formula: P, level:
         A::run_compiled(&formula, level, Some(input), &mut output, keep);
         return output;
     }
-    let mut results = at_level!(level, simd => new(
+    let results = at_level!(level, simd => new(
         input.len(),
         #[inline(always)]
         |sink| smooth_values(simd, formula, input, sink, keep.part(0..input.len())),
     ));
-    let run = |x: &[A], y: &mut [A], keep: Keep<'_, A>| A::run_compiled(&formula, level, Some(x), y, keep);
-    complete(&mut results, input.len(), |start, last| rest::<CHUNK, A>(&input[start..], last, start, keep, &run));
-    results
+    completed(&formula, level, results, input, keep)
 }
 
 /// The values of a smooth function, in whole chunks.
@@ -141,6 +146,17 @@ pub(super) fn values<P: Pointwise, A: Element>(formula: P, level: Level, input: 
 
 #[inline(always)]
 fn values_at<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, chunks: impl Chunks<A>) {
+    each_vector(
+        simd,
+        chunks,
+        #[inline(always)]
+        |x| value_at(formula, x),
+    );
+}
+
+/// Replaces each vector of the whole chunks by `f` of it.
+#[inline(always)]
+fn each_vector<S: Simd, A: Element>(simd: S, chunks: impl Chunks<A>, mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
     chunks.each(
         #[inline(always)]
         |_, x| {
@@ -148,7 +164,7 @@ fn values_at<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, chunks: imp
                 simd,
                 x,
                 #[inline(always)]
-                |_, x| value_at(formula, x),
+                |_, x| f(x),
             )
         },
     );
@@ -193,30 +209,23 @@ pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, i
 /// The values of a function with two slopes in new memory.
 #[inline(always)]
 pub(crate) fn new_two_slope<P: TwoSlope + Compiled, A: Element>(formula: P, level: Level, input: &[A], mut keep: Keep<'_, A>) -> Vec<A> {
-    let mut results = at_level!(level, simd => new(
+    let results = at_level!(level, simd => new(
         input.len(),
         #[inline(always)]
         |sink| two_slope_values(simd, formula, (input, sink), keep.part(0..input.len())),
     ));
-    let run = |x: &[A], y: &mut [A], keep: Keep<'_, A>| A::run_compiled(&formula, level, Some(x), y, keep);
-    complete(&mut results, input.len(), |start, last| rest::<CHUNK, A>(&input[start..], last, start, keep, &run));
-    results
+    completed(&formula, level, results, input, keep)
 }
 
 /// Values, and one bit an element where they are kept: 64 elements fill a word.
 #[inline(always)]
 fn two_slope_values<S: Simd, P: TwoSlope, A: Element>(simd: S, formula: P, chunks: impl Chunks<A>, keep: Keep<'_, A>) {
     let Keep::Bits(bits) = keep else {
-        return chunks.each(
+        return each_vector(
+            simd,
+            chunks,
             #[inline(always)]
-            |_, x| {
-                map_chunk(
-                    simd,
-                    x,
-                    #[inline(always)]
-                    |_, x| formula.value(x),
-                )
-            },
+            |x| formula.value(x),
         );
     };
     chunks.each(

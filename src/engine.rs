@@ -1,7 +1,7 @@
 //! What has to be compiled in this crate, once for `f32` and once for `f64`: the generic layers call it through the sealed [`Element`], so that no kernel and
 //! no traversal ends up in a user's build.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, thread::LocalKey};
 
 use fearless_simd::Level;
 use ndarray::{ArrayD, ArrayRefD, ArrayViewD, ArrayViewMutD};
@@ -17,7 +17,7 @@ use crate::{
     kernel::{Compiled, Keep, Kernel, Kind},
     layer::Layer,
     maxout::{self, Maxout},
-    parts::Rows,
+    parts::{Rows, Space},
     prelu::{self, PReLU},
     rrelu::{self, RReLU},
     traverse::{self, Order},
@@ -39,8 +39,12 @@ pub trait Engine: Sized {
         Self: Element;
     fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: &mut [Self], keep: Keep<'_, Self>);
     fn new_compiled(formula: &dyn Compiled, level: Level, input: &[Self], keep: Keep<'_, Self>) -> Vec<Self>;
-    fn row_forward(formula: &dyn CompiledRow, level: Level, rows: Rows, row: &mut [Self], keep: &mut [Self], zeros: bool);
-    fn row_backward(formula: &dyn CompiledRow, level: Level, rows: Rows, gradient: &mut [Self], kept: &[Self]);
+    fn row_forward(formula: &dyn CompiledRow, level: Level, rows: Rows, row: &mut [Self], keep: &mut [Self], zeros: bool, space: &mut Space<Self>)
+    where
+        Self: Element;
+    fn row_backward(formula: &dyn CompiledRow, level: Level, rows: Rows, gradient: &mut [Self], kept: &[Self], space: &mut Space<Self>)
+    where
+        Self: Element;
     fn elementwise_infer(kernel: &dyn Kernel<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn elementwise_infer_new(kernel: &dyn Kernel<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
     fn elementwise_derivative_new(kernel: &dyn Kernel<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
@@ -57,8 +61,8 @@ pub trait Engine: Sized {
         gradient: Option<ArrayViewD<'_, Self>>,
         output: ArrayViewMutD<'_, Self>,
     );
-    /// Calls `body` with a buffer of this length, whatever stands in it, that the thread uses again and again.
-    fn with_scratch(length: usize, body: impl FnOnce(&mut [Self]));
+    /// The thread's buffers that are not in use.
+    fn buffers() -> &'static LocalKey<RefCell<Vec<Vec<Self>>>>;
     fn prelu_infer(layer: &PReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn prelu_infer_new(layer: &PReLU<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
     fn prelu_forward(layer: &mut PReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
@@ -109,11 +113,11 @@ macro_rules! engine {
             fn new_compiled(formula: &dyn Compiled, level: Level, input: &[Self], keep: Keep<'_, Self>) -> Vec<Self> {
                 formula.$new(level, input, keep)
             }
-            fn row_forward(formula: &dyn CompiledRow, level: Level, rows: Rows, row: &mut [Self], keep: &mut [Self], zeros: bool) {
-                formula.$forward(level, rows, row, keep, zeros);
+            fn row_forward(formula: &dyn CompiledRow, level: Level, rows: Rows, row: &mut [Self], keep: &mut [Self], zeros: bool, space: &mut Space<Self>) {
+                formula.$forward(level, rows, row, keep, zeros, space);
             }
-            fn row_backward(formula: &dyn CompiledRow, level: Level, rows: Rows, gradient: &mut [Self], kept: &[Self]) {
-                formula.$backward(level, rows, gradient, kept);
+            fn row_backward(formula: &dyn CompiledRow, level: Level, rows: Rows, gradient: &mut [Self], kept: &[Self], space: &mut Space<Self>) {
+                formula.$backward(level, rows, gradient, kept, space);
             }
             fn elementwise_infer_new(kernel: &dyn Kernel<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self> {
                 elementwise::infer_new(kernel, input)
@@ -157,17 +161,11 @@ macro_rules! engine {
             ) {
                 axis::backward(kernel, axes, kept, gradient, output);
             }
-            fn with_scratch(length: usize, body: impl FnOnce(&mut [Self])) {
+            fn buffers() -> &'static LocalKey<RefCell<Vec<Vec<Self>>>> {
                 thread_local! {
-                    static SCRATCH: RefCell<Vec<$a>> = const { RefCell::new(Vec::new()) };
+                    static BUFFERS: RefCell<Vec<Vec<$a>>> = const { RefCell::new(Vec::new()) };
                 }
-                // Taken while in use, so that a call within the call finds an empty one and not a borrowed one.
-                let mut scratch = SCRATCH.take();
-                if scratch.len() < length {
-                    scratch.resize(length, 0.0);
-                }
-                body(&mut scratch[..length]);
-                SCRATCH.replace(scratch);
+                &BUFFERS
             }
             fn prelu_infer(layer: &PReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 prelu::infer(layer, input, output);

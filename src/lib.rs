@@ -109,6 +109,7 @@ mod pointwise;
 mod prelu;
 mod real;
 mod rrelu;
+mod scratch;
 mod sequential;
 #[cfg(feature = "serde")]
 mod serial;

@@ -1,10 +1,13 @@
 //! Reductions in a fixed order: sixteen partial sums by index modulo 16, joined as a tree, whatever the vector width.
 
+use std::{array, mem::take, ops::Range};
+
 use fearless_simd::{Simd, SimdBase};
 
 use crate::{
     element::Element,
     real::{Lanes, Real},
+    scratch::Scratch,
 };
 
 /// How many partial sums a reduction has, whatever the vector width.
@@ -12,83 +15,178 @@ pub(crate) const PARTS: usize = 16;
 /// The most vectors that makes.
 pub(crate) const VECTORS: usize = 8;
 
-/// How rows stand in a slice.
+/// How rows stand in a slice: how many of them side by side, the first elements of all, then the second ones, and so on; one row is one beside none.
 ///
-/// Either way the slice consists of lines of sixteen elements, and a kernel is the same: sums are made of the lines' elements place by place. In one row these are
-/// its partial sums; of rows side by side every sixteenth line makes one partial sum of each.
+/// Either way a kernel sees lines of sixteen elements, and a place is where an element stands in them. Sixteen elements of each row, that is as many lines as there
+/// are rows, have one place in all partial sums each: the partial sums of a row are those by index modulo 16, whatever stands beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rows {
-    /// One row.
-    One,
-    /// Sixteen rows side by side: their first elements, their second ones, and so on.
-    Sixteen,
+pub struct Rows {
+    count: usize,
+    /// After so many elements lines begin with the same row again.
+    places: usize,
 }
 
 impl Rows {
+    /// One row.
+    pub(crate) const ONE: Self = Self { count: 1, places: PARTS };
+
+    /// So many rows side by side, one or more.
+    pub(crate) fn side_by_side(count: usize) -> Self {
+        let count = count.max(1);
+        Self { count, places: count * (PARTS >> count.trailing_zeros().min(PARTS.ilog2())) }
+    }
+
     /// How many there are.
     #[inline(always)]
     pub(crate) fn count(self) -> usize {
-        match self {
-            Self::One => 1,
-            Self::Sixteen => PARTS,
-        }
+        self.count
     }
 
-    /// A number for each row: for each place of a line, that of the row to which its element belongs.
+    /// The lines of a block: whole periods, few enough for the nearest cache.
     #[inline(always)]
-    pub(crate) fn spread<T: Copy>(self, numbers: [T; PARTS]) -> [T; PARTS] {
-        match self {
-            Self::One => [numbers[0]; PARTS],
-            Self::Sixteen => numbers,
-        }
-    }
-
-    /// Joins the places of a line that belong to the same row.
-    #[inline(always)]
-    pub(crate) fn join<T: Copy>(self, places: [T; PARTS], join: impl Fn(T, T) -> T) -> [T; PARTS] {
-        match self {
-            Self::One => [places[1..].iter().fold(places[0], |joined, &place| join(joined, place)); PARTS],
-            Self::Sixteen => places,
-        }
+    fn block(self, period: usize) -> usize {
+        const NEAR: usize = 1 << 8;
+        if self.count == 1 { usize::MAX } else { (NEAR / period).max(1) * period }
     }
 }
 
-/// Replaces the row piece by piece: full pieces of [`PARTS`] elements, and a last one with `padding` behind the end.
-#[inline(always)]
-pub(crate) fn pieces<A: Element>(row: &mut [A], padding: A, mut body: impl FnMut(&mut [A])) {
-    let mut chunks = row.chunks_exact_mut(PARTS);
-    for chunk in &mut chunks {
-        body(chunk);
+/// What a kernel needs beside the rows.
+#[derive(Debug)]
+pub struct Space<A: Element> {
+    tables: Scratch<A>,
+    sums: Scratch<f64>,
+}
+
+/// How many tables a kernel has.
+const TABLES: usize = 4;
+
+impl<A: Element> Space<A> {
+    /// For so many rows side by side, and all numbers that divide [`PARTS`].
+    pub(crate) fn new(rows: Rows) -> Self {
+        Self { tables: Scratch::new(TABLES * rows.places), sums: Scratch::new(2 * PARTS * rows.count.max(PARTS)) }
     }
-    let rest = chunks.into_remainder();
+
+    /// Tables; and room for sums.
+    #[inline(always)]
+    pub(crate) fn split(&mut self, rows: Rows) -> ([&mut Table<A>; TABLES], &mut [f64]) {
+        let mut rest = self.tables.as_chunks_mut().0;
+        let tables = array::from_fn(
+            #[inline(always)]
+            |_| {
+                let (table, behind) = take(&mut rest).split_at_mut(rows.places / PARTS);
+                rest = behind;
+                table
+            },
+        );
+        (tables, &mut self.sums)
+    }
+}
+
+/// A number for each row: for each place of the lines, as far as these differ, that of the row to which its element belongs. (The first places are those of the rows,
+/// one after the other.)
+pub(crate) type Table<A> = [[A; PARTS]];
+
+/// Writes the numbers of the rows into tables.
+#[inline(always)]
+pub(crate) fn tabulate<A: Element, const N: usize>(rows: Rows, mut tables: [&mut Table<A>; N], mut numbers: impl FnMut(usize) -> [A; N]) {
+    if rows.count == 1 {
+        // In whole vectors, for so they will be read.
+        for (table, number) in tables.into_iter().zip(numbers(0)) {
+            table[0] = [number; PARTS];
+        }
+        return;
+    }
+    for row in 0..rows.count {
+        for (table, number) in tables.iter_mut().zip(numbers(row)) {
+            table.as_flattened_mut()[row] = number;
+        }
+    }
+    tables.into_iter().for_each(|table| spread(rows, table));
+}
+
+/// From the first places of several rows to all others.
+#[inline(always)]
+fn spread<A: Element>(rows: Rows, table: &mut Table<A>) {
+    let (first, others) = table.as_flattened_mut().split_at_mut(rows.count);
+    others.chunks_mut(rows.count).for_each(|others| others.copy_from_slice(&first[..others.len()]));
+}
+
+/// Joins what stands at the places of the same row, in whatever order.
+#[inline(always)]
+pub(crate) fn join_places<A: Element>(rows: Rows, table: &mut Table<A>, join: impl Fn(A, A) -> A) {
+    if let (1, [line]) = (rows.count, &mut *table) {
+        let mut joined = *line;
+        for half in [8, 4, 2, 1] {
+            for place in 0..half {
+                joined[place] = join(joined[place], joined[place + half]);
+            }
+        }
+        *line = [joined[0]; PARTS];
+    } else {
+        let (first, others) = table.as_flattened_mut().split_at_mut(rows.count);
+        for others in others.chunks(rows.count) {
+            first.iter_mut().zip(others).for_each(|(first, &other)| *first = join(*first, other));
+        }
+        spread(rows, table);
+    }
+}
+
+/// Replaces the rows line by line: `body` gets the number of the line in a table, and the line; the last one with `padding` behind the end.
+#[inline(always)]
+pub(crate) fn pieces<A: Element>(rows: Rows, row: &mut [A], padding: A, mut body: impl FnMut(usize, &mut [A; PARTS])) {
+    let mut number = 0;
+    let (lines, rest) = row.as_chunks_mut();
+    for line in lines {
+        body(number, line);
+        number += 1;
+        if number == rows.places / PARTS {
+            number = 0;
+        }
+    }
     if !rest.is_empty() {
         let mut padded = [padding; PARTS];
         padded[..rest.len()].copy_from_slice(rest);
-        body(&mut padded);
+        body(number, &mut padded);
         rest.copy_from_slice(&padded[..rest.len()]);
     }
 }
 
-/// Pieces of a gradient with what was kept for them; zeros behind the end.
+/// Lines of a gradient with what was kept for them; zeros behind the end.
 #[inline(always)]
-pub(crate) fn with_kept<A: Element>(gradient: &mut [A], kept: &[A], mut body: impl FnMut(&mut [A], &[A])) {
-    let mut start = 0;
+pub(crate) fn with_kept<A: Element>(rows: Rows, gradient: &mut [A], kept: &[A], mut body: impl FnMut(usize, &mut [A; PARTS], &[A; PARTS])) {
+    let (lines, rest) = kept.as_chunks();
+    let mut lines = lines.iter();
     pieces(
+        rows,
         gradient,
         A::zero(),
         #[inline(always)]
-        |piece| {
-            let end = kept.len().min(start + PARTS);
-            if end - start == PARTS {
-                body(piece, &kept[start..end]);
-            } else {
+        |number, line| match lines.next() {
+            Some(kept) => body(number, line, kept),
+            None => {
                 let mut padded = [A::zero(); PARTS];
-                padded[..end - start].copy_from_slice(&kept[start..end]);
-                body(piece, &padded);
+                padded[..rest.len()].copy_from_slice(rest);
+                body(number, line, &padded);
             }
-            start = end;
         },
     );
+}
+
+/// Calls `body` for the numbers of lines in a period of so many, with where their lines begin and end, in one block of all lines after the other.
+#[inline(always)]
+pub(crate) fn by_number(rows: Rows, lines: usize, used: usize, period: usize, mut body: impl FnMut(usize, Range<usize>)) {
+    let block = rows.block(period);
+    let mut start = 0_usize;
+    loop {
+        let end = lines.min(start.saturating_add(block));
+        for number in 0..used {
+            body(number, start + number..end);
+        }
+        if end == lines {
+            break;
+        }
+        start = end;
+    }
 }
 
 /// Sixteen sums, compensated where there are no digits to spare.
@@ -134,26 +232,47 @@ impl<T: Real> Sums<T> {
         }
     }
 
-    /// The sums of vectors of `n` numbers: in two words, or in one word of `f64` on behalf of `f32`, where there is no room for a second.
+    /// Puts sums of vectors of `n` numbers away.
     #[inline(always)]
-    fn words(self, n: usize, hi: &mut [f64], lo: &mut [f64]) {
-        let mut excess = [0.0; PARTS];
+    fn suspend(self, n: usize, sums: &mut [f64; PARTS], excess: &mut [f64; PARTS]) {
         for vector in 0..PARTS / n {
-            (self.sum[vector] - self.start).words(&mut hi[vector * n..(vector + 1) * n]);
-            self.excess[vector].words(&mut excess[vector * n..(vector + 1) * n]);
+            self.sum[vector].words(&mut sums[vector * n..(vector + 1) * n]);
+            if !T::SPARE {
+                self.excess[vector].words(&mut excess[vector * n..(vector + 1) * n]);
+            }
         }
-        if lo.is_empty() {
-            hi.iter_mut().zip(excess).for_each(|(hi, excess)| *hi -= excess);
-        } else {
-            lo.iter_mut().zip(excess).for_each(|(lo, excess)| *lo = -excess);
+    }
+
+    /// Takes them up again.
+    #[inline(always)]
+    fn resume(mut self, n: usize, sums: &[f64; PARTS], excess: &[f64; PARTS]) -> Self {
+        for vector in 0..PARTS / n {
+            self.sum[vector] = self.start.of_words(&sums[vector * n..(vector + 1) * n]);
+            if !T::SPARE {
+                self.excess[vector] = self.start.of_words(&excess[vector * n..(vector + 1) * n]);
+            }
         }
+        self
+    }
+
+    /// The sums in two words, or in one word of `f64` on behalf of `f32`.
+    #[inline(always)]
+    fn finish(mut self, n: usize) -> ([f64; PARTS], [f64; PARTS]) {
+        let (mut hi, mut lo) = ([0.0; PARTS], [0.0; PARTS]);
+        for vector in 0..PARTS / n {
+            self.sum[vector] = self.sum[vector] - self.start;
+        }
+        self.suspend(n, &mut hi, &mut lo);
+        for (hi, lo) in hi.iter_mut().zip(&mut lo) {
+            (*hi, *lo) = if T::SINGLE { (*hi - *lo, 0.0) } else { (*hi, -*lo) };
+        }
+        (hi, lo)
     }
 
     /// The total of vectors of `n` numbers, in two words.
     #[inline(always)]
     pub(crate) fn total(self, n: usize) -> (f64, f64) {
-        let (mut hi, mut lo) = ([0.0; PARTS], [0.0; PARTS]);
-        self.words(n, &mut hi, &mut lo);
+        let (mut hi, mut lo) = self.finish(n);
         if T::SPARE {
             // Digits enough for the few additions of a tree.
             for width in [8, 4, 2, 1] {
@@ -161,134 +280,121 @@ impl<T: Real> Sums<T> {
             }
             return (hi[0], 0.0);
         }
-        join(&mut hi, &mut lo, 1, PARTS);
+        join(&mut hi, &mut lo, 1);
         (hi[0], lo[0])
     }
 }
 
-/// Joins sums in two words (or one), of so many rows side by side, as a tree: the first ones hold the totals then. Of `used` places on there are none.
+/// Joins sixteen sums in two words (or one), of so many rows side by side, as a tree: the first ones hold the totals then. Sums at the end may be missing.
 #[inline(always)]
-fn join(mut hi: &mut [f64], mut lo: &mut [f64], rows: usize, used: usize) {
-    while hi.len() > rows {
-        let half = hi.len() / 2;
-        let ((a, b), (a_low, b_low)) = (hi.split_at_mut(half), lo.split_at_mut(lo.len() / 2));
-        let b = &b[..used.clamp(half, 2 * half) - half];
-        if a_low.is_empty() {
-            a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+fn join(mut hi: &mut [f64], mut lo: &mut [f64], rows: usize) {
+    for half in [8, 4, 2, 1].map(|half| half * rows) {
+        if hi.len() > half {
+            let ((a, b), (a_low, b_low)) = (hi.split_at_mut(half), lo.split_at_mut(lo.len().min(half)));
+            if a_low.is_empty() {
+                a.iter_mut().zip(&*b).for_each(|(a, b)| *a += b);
+            }
+            for (((a, b), a_low), b_low) in a.iter_mut().zip(b).zip(a_low.iter_mut()).zip(b_low) {
+                let sum = exact_sum(*a, *b);
+                *a_low = sum.1 + (*a_low + *b_low);
+                *a = sum.0;
+            }
+            (hi, lo) = (a, a_low);
         }
-        for (((a, b), a_low), b_low) in a.iter_mut().zip(b).zip(a_low.iter_mut()).zip(b_low) {
-            let sum = exact_sum(*a, *b);
-            *a_low = sum.1 + (*a_low + *b_low);
-            *a = sum.0;
-        }
-        (hi, lo) = (a, a_low);
     }
 }
 
-/// A number in two words for each row: for each place of a line, that of the row to which its element belongs.
-pub(crate) struct Totals {
-    pub(crate) hi: [f64; PARTS],
-    pub(crate) lo: [f64; PARTS],
+/// A number in two words for each row.
+pub(crate) struct Totals<'a> {
+    pub(crate) hi: &'a mut [f64],
+    pub(crate) lo: &'a mut [f64],
 }
 
-impl Totals {
+impl Totals<'_> {
+    /// That of one row, times a power of two, plus a number.
     #[inline(always)]
-    pub(crate) fn map(&self, rows: Rows, f: impl Fn(f64, f64) -> (f64, f64)) -> Self {
-        let (mut hi, mut lo) = ([0.0; PARTS], [0.0; PARTS]);
-        for i in 0..rows.count() {
-            (hi[i], lo[i]) = f(self.hi[i], self.lo[i]);
-        }
-        Self { hi: rows.spread(hi), lo: rows.spread(lo) }
-    }
-
-    /// The product with a power of two.
-    #[inline(always)]
-    pub(crate) fn times(&self, power: f64) -> Self {
-        Self { hi: self.hi.map(|hi| hi * power), lo: self.lo.map(|lo| lo * power) }
-    }
-
-    /// The sum with a number for each place of a line.
-    #[inline(always)]
-    pub(crate) fn plus(&self, number: impl Fn(usize) -> f64) -> Self {
-        let (mut hi, mut lo) = ([0.0; PARTS], self.lo);
-        for place in 0..PARTS {
-            let sum = exact_sum(number(place), self.hi[place]);
-            hi[place] = sum.0;
-            lo[place] += sum.1;
-        }
-        Self { hi, lo }
+    pub(crate) fn scaled_plus(&self, row: usize, power: f64, number: f64) -> (f64, f64) {
+        let sum = exact_sum(number, self.hi[row] * power);
+        (sum.0, self.lo[row] * power + sum.1)
     }
 }
 
-/// The sum of a term along each row, in two words. The term gets a vector of the elements, which it may replace, its number within the line, and what was kept
-/// for it, if anything was. Behind the end of a row stands `padding`; partial sums are made from `empty`.
+/// The sum of a term along each row, in two words. The term gets the numbers of a line in a table and of a vector in it, that vector, whose elements it may
+/// replace, and what was kept for it, if anything was. Behind the end stands `padding`, whose term is 0; partial sums are made from `empty`.
 #[inline(always)]
-pub(crate) fn sum<A: Element, T: Real>(
+pub(crate) fn sum<'a, A: Element, T: Real>(
     n: usize,
     rows: Rows,
-    values: &mut [A],
-    kept: &[A],
+    sums: &'a mut [f64],
+    (values, kept): (&mut [A], &[A]),
     padding: A,
     empty: Sums<T>,
-    mut term: impl FnMut(usize, &mut [A], &[A]) -> T,
-) -> Totals {
-    let (groups, full) = (rows.count(), values.len() / PARTS);
-    let (lines, rest) = values.split_at_mut(full * PARTS);
-    // From this partial sum on there is one term less: that of the padding instead, so that the additions are the same however a row stands.
-    let short = match rows {
-        Rows::One => usize::from(rest.is_empty()),
-        Rows::Sixteen => (full + PARTS - 1) % PARTS + 1,
-    };
-    let mut last = [empty.start; VECTORS];
-    if short < groups {
-        let (mut padded, mut kept_padded) = ([padding; PARTS], [padding; PARTS]);
-        if rows == Rows::One {
-            let kept = &kept[kept.len().min(full * PARTS)..];
-            padded[..rest.len()].copy_from_slice(rest);
-            kept_padded[..kept.len()].copy_from_slice(kept);
-        }
-        for (vector, last) in last.iter_mut().enumerate().take(PARTS / n) {
-            let range = vector * n..(vector + 1) * n;
-            *last = term(vector, &mut padded[range.clone()], &kept_padded[range]);
-        }
-        if rows == Rows::One {
-            rest.copy_from_slice(&padded[..rest.len()]);
-        }
-    }
-    let sums: &mut [f64] = match (rows, T::SINGLE) {
-        (Rows::One, _) => &mut [0.0; 2 * PARTS],
-        (Rows::Sixteen, true) => &mut [0.0; PARTS * PARTS],
-        (Rows::Sixteen, false) => &mut [0.0; 2 * PARTS * PARTS],
-    };
-    let (hi, lo) = sums.split_at_mut(groups * PARTS);
-    let lo = if T::SINGLE { &mut [] } else { lo };
+    mut term: impl FnMut(usize, usize, &mut [A], &[A]) -> T,
+) -> Totals<'a> {
     // Sums without a term count for nothing.
-    let used = match rows {
-        Rows::One if full == 0 => rest.len(),
-        Rows::One => PARTS,
-        Rows::Sixteen => full.min(PARTS) * PARTS,
-    };
-    for (group, hi) in hi.chunks_exact_mut(PARTS).enumerate().take(used.div_ceil(PARTS)) {
-        let mut sums = empty;
-        for start in (group * PARTS..full * PARTS).step_by(groups * PARTS) {
-            let line = &mut lines[start..start + PARTS];
-            let kept = kept.get(start..start + PARTS).unwrap_or_default();
-            for vector in 0..PARTS / n {
-                let range = vector * n..(vector + 1) * n;
-                sums.add(vector, term(vector, &mut line[range.clone()], kept.get(range).unwrap_or_default()));
-            }
-        }
-        if group >= short {
-            for (vector, &last) in last.iter().enumerate().take(PARTS / n) {
-                sums.add(vector, last);
-            }
-        }
-        sums.words(n, hi, lo.get_mut(group * PARTS..(group + 1) * PARTS).unwrap_or_default());
+    let used = values.len().min(rows.count * PARTS);
+    let (all_hi, all_lo) = sums.split_at_mut(used.next_multiple_of(PARTS));
+    let (hi, lo) = (all_hi.as_chunks_mut().0, all_lo.as_chunks_mut().0);
+    let (kept_lines, kept_rest) = kept.as_chunks::<PARTS>();
+    let (lines, rest) = values.as_chunks_mut::<PARTS>();
+    let (mut padded, mut kept_padded) = ([padding; PARTS], [padding; PARTS]);
+    if !rest.is_empty() {
+        padded[..rest.len()].copy_from_slice(rest);
+        kept_padded[..kept_rest.len()].copy_from_slice(kept_rest);
     }
-    join(hi, lo, groups, used);
-    let first = |sums: &[f64]| *sums.first_chunk().unwrap_or(&[sums.first().copied().unwrap_or_default(); PARTS]);
+    // From this line on there is one term less: that of the padding instead, so that the additions are the same however a row stands.
+    let full = lines.len();
+    let short = match full % rows.count {
+        0 if rest.is_empty() => rows.count,
+        short => short,
+    };
+    let mut place = 0;
+    by_number(
+        rows,
+        full,
+        hi.len(),
+        rows.count,
+        #[inline(always)]
+        |number, Range { mut start, end }| {
+            // The lines of a table are the same again much sooner.
+            place = if number == 0 || place + 1 == rows.places / PARTS { 0 } else { place + 1 };
+            let mut sums = if start == number { empty } else { empty.resume(n, &hi[number], &lo[number]) };
+            while start < end {
+                let kept = kept_lines.get(start).map_or(&[][..], |line| line);
+                let line = &mut lines[start];
+                for vector in 0..PARTS / n {
+                    let range = vector * n..(vector + 1) * n;
+                    sums.add(vector, term(place, vector, &mut line[range.clone()], kept.get(range).unwrap_or_default()));
+                }
+                start += rows.count;
+            }
+            if end < full {
+                return sums.suspend(n, &mut hi[number], &mut lo[number]);
+            }
+            if number >= short {
+                for vector in 0..PARTS / n {
+                    let range = vector * n..(vector + 1) * n;
+                    let term = if number == short { term(place, vector, &mut padded[range.clone()], &kept_padded[range]) } else { empty.start.splat(0.0) };
+                    sums.add(vector, term);
+                }
+            }
+            (hi[number], lo[number]) = sums.finish(n);
+        },
+    );
+    if !rest.is_empty() {
+        rest.copy_from_slice(&padded[..rest.len()]);
+    }
+    if let ((1, PARTS), [first_hi], [first_lo, ..]) = ((rows.count, used), &mut *hi, &mut *lo) {
+        // In registers.
+        let (mut hi, mut lo) = (*first_hi, *first_lo);
+        join(&mut hi, if T::SINGLE { &mut [] } else { &mut lo }, 1);
+        (first_hi[0], first_lo[0]) = (hi[0], lo[0]);
+    } else {
+        join(&mut all_hi[..used], if T::SINGLE { &mut [] } else { &mut all_lo[..used] }, rows.count);
+    }
     // Zeros that are not added must not show in the sign.
-    Totals { hi: rows.spread(first(hi).map(|hi| hi + 0.0)), lo: rows.spread(first(lo)) }
+    all_hi[..rows.count].iter_mut().for_each(|hi| *hi += 0.0);
+    Totals { hi: all_hi, lo: all_lo }
 }
 
 /// a + b in two words.

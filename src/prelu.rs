@@ -12,7 +12,6 @@ use ndarray::{ArrayD, ArrayRefD, Axis, Dimension, IxDyn};
 use crate::{
     body::{Body, Record, Resized, layer_methods},
     element::Element,
-    engine::Engine as _,
     error::{ActivationError, Result},
     formula,
     kernel::{self, at_level, blocks, load, load_part, map, map_two, store_part},
@@ -20,6 +19,7 @@ use crate::{
     parts::{PARTS, Sums, splat},
     pointwise::Cost,
     real::{Lanes, Real as _, Work},
+    scratch::Scratch,
     traverse::{Order, Positioned, Runs, fresh, pass, pass_in_units},
 };
 
@@ -411,16 +411,15 @@ pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<&Array
         let input = &kept.input[start..start + y.len()];
         // Sums of the thread's own, where a slope meets several elements, with room for what follows the last one in a vector.
         let local = if runs.constant() || slopes > y.len() { 0 } else { slopes + PARTS };
-        f64::with_scratch(local, |local| {
-            let mut done = 0;
-            while done < y.len() {
-                let row = (start + done) / part;
-                let end = y.len().min((row + 1) * part - start);
-                let piece = Piece { runs: &runs, start: start + done, input: &input[done..end], alpha, sums: &kept.sums[row * slopes..(row + 1) * slopes] };
-                at_level!(level, simd => piece.run(simd, g.map(|g| &g[done..end]), &mut y[done..end], local));
-                done = end;
-            }
-        });
+        let local = &mut Scratch::new(local)[..];
+        let mut done = 0;
+        while done < y.len() {
+            let row = (start + done) / part;
+            let end = y.len().min((row + 1) * part - start);
+            let piece = Piece { runs: &runs, start: start + done, input: &input[done..end], alpha, sums: &kept.sums[row * slopes..(row + 1) * slopes] };
+            at_level!(level, simd => piece.run(simd, g.map(|g| &g[done..end]), &mut y[done..end], local));
+            done = end;
+        }
     });
     let rows = kept.sums.len().checked_div(slopes).unwrap_or(0);
     for (index, grad) in layer.alpha.grad.iter_mut().enumerate() {
@@ -490,7 +489,7 @@ impl<A: Element> Piece<'_, A> {
                                 #[inline(always)]
                                 |_, terms| {
                                     if let Some(sums) = sums.next() {
-                                        (A::Work::<S>::from_words(simd, sums) + terms).words(sums);
+                                        (terms.of_words(sums) + terms).words(sums);
                                     }
                                 },
                             );

@@ -121,6 +121,11 @@ pub trait Real:
     #[doc(hidden)]
     fn words(self, words: &mut [f64]);
 
+    /// As many numbers from words.
+    #[doc(hidden)]
+    #[must_use]
+    fn of_words(self, words: &[f64]) -> Self;
+
     /// For a normal positive number: `(k, 2^-k)` with `self * 2^-k` between `sqrt(1/2)` and `sqrt(2)`.
     #[doc(hidden)]
     fn exponent(self) -> (Self, Self);
@@ -329,6 +334,11 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
             *word = element.widened();
         }
     }
+    #[inline(always)]
+    fn of_words(self, words: &[f64]) -> Self {
+        use fearless_simd::ExtractToken as _;
+        Self(E::Native::<S>::from_fn(self.0.token(), |place| E::rounded(words[place])))
+    }
 
     #[inline(always)]
     fn exponent(self) -> (Self, Self) {
@@ -352,8 +362,6 @@ pub trait Work<S: Simd, A: Element>: Real {
     fn widen(lanes: Lanes<S, A>) -> Self;
     /// To elements, rounded.
     fn narrow(self) -> Lanes<S, A>;
-    /// As many numbers from `f64`.
-    fn from_words(simd: S, words: &[f64]) -> Self;
 }
 
 impl<S: Simd> Work<S, f32> for Wide<S> {
@@ -366,11 +374,6 @@ impl<S: Simd> Work<S, f32> for Wide<S> {
     fn narrow(self) -> Lanes<S, f32> {
         Lanes(self.0[0].0.narrow(self.0[1].0))
     }
-    #[inline(always)]
-    fn from_words(simd: S, words: &[f64]) -> Self {
-        let (low, high) = words.split_at(words.len() / 2);
-        Self([<Lanes<S, f64> as Work<S, f64>>::from_words(simd, low), <Lanes<S, f64> as Work<S, f64>>::from_words(simd, high)])
-    }
 }
 
 impl<S: Simd> Work<S, f64> for Lanes<S, f64> {
@@ -381,10 +384,6 @@ impl<S: Simd> Work<S, f64> for Lanes<S, f64> {
     #[inline(always)]
     fn narrow(self) -> Self {
         self
-    }
-    #[inline(always)]
-    fn from_words(simd: S, words: &[f64]) -> Self {
-        Self(<f64 as SimdFloatElement>::Native::<S>::from_slice(simd, words))
     }
 }
 
@@ -514,6 +513,11 @@ impl<S: Simd> Real for Wide<S> {
         let (low, high) = words.split_at_mut(words.len() / 2);
         self.0[0].words(low);
         self.0[1].words(high);
+    }
+    #[inline(always)]
+    fn of_words(self, words: &[f64]) -> Self {
+        let (low, high) = words.split_at(words.len() / 2);
+        Self([self.0[0].of_words(low), self.0[1].of_words(high)])
     }
     #[inline(always)]
     fn exponent(self) -> (Self, Self) {

@@ -3,15 +3,16 @@
 use std::{array, cmp::Reverse, iter, ops::Range};
 
 use ndarray::{
-    ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix1, Ix2, Ix3,
-    IxDyn, RemoveAxis, ShapeError,
+    ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix2, Ix3, IxDyn,
+    RemoveAxis, ShapeError,
 };
 
 use crate::{
     element::Element,
     kernel::{WORD, copy, four_columns, level},
-    parts::{PARTS, Rows, copy_line},
+    parts::{PARTS, Rows, Space, copy_line},
     pointwise::Cost,
+    scratch::Scratch,
     threads::{Parts, share},
 };
 
@@ -456,16 +457,15 @@ fn gathered<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], mut k
             let (block, gap) = block(&view.0);
             let (block, gap) = (block.min(total).max(1), if first % columns == 0 { gap } else { 0 });
             let row = if gap == 0 { block } else { columns };
-            A::with_scratch(block + block / columns * gap, |buffer| {
-                for (start, part) in (first..).step_by(block).zip(output.chunks_mut(block)) {
-                    view.read(start, part.len(), buffer, gap);
-                    for (from, part) in buffer.chunks(row + gap).zip(part.chunks_mut(row)) {
-                        let (head, tail) = keep.split(part.len());
-                        body(Some(&from[..part.len()]), part, head);
-                        keep = tail;
-                    }
+            let mut buffer = Scratch::new(block + block / columns * gap);
+            for (start, part) in (first..).step_by(block).zip(output.chunks_mut(block)) {
+                view.read(start, part.len(), &mut buffer, gap);
+                for (from, part) in buffer.chunks(row + gap).zip(part.chunks_mut(row)) {
+                    let (head, tail) = keep.split(part.len());
+                    body(Some(&from[..part.len()]), part, head);
+                    keep = tail;
                 }
-            });
+            }
         }
     }
 }
@@ -475,15 +475,15 @@ fn scattered<A: Element, K: Split>(source: Source<'_, A>, mut output: ArrayViewM
     let total = output.len();
     if in_slices(&output) {
         let columns = columns(&output);
-        return A::with_scratch(columns, |buffer| {
-            for (start, row) in (0..).step_by(columns).zip(output.rows_mut()) {
-                let (head, tail) = keep.split(columns);
-                if let Some(row) = row.into_slice() {
-                    body(source.from(start).take(columns, buffer), row, head);
-                }
-                keep = tail;
+        let mut buffer = Scratch::new(columns);
+        for (start, row) in (0..).step_by(columns).zip(output.rows_mut()) {
+            let (head, tail) = keep.split(columns);
+            if let Some(row) = row.into_slice() {
+                body(source.from(start).take(columns, &mut buffer), row, head);
             }
-        });
+            keep = tail;
+        }
+        return;
     }
     let (block, gap) = match source {
         Source::View(view, _) => (block(&view.0).0.max(block(&output).0), 0),
@@ -493,22 +493,21 @@ fn scattered<A: Element, K: Split>(source: Source<'_, A>, mut output: ArrayViewM
     let mut output = Strided(output);
     let columns = columns(&output.0);
     let row = if gap == 0 { block } else { columns };
-    A::with_scratch(2 * block + block / columns * gap, |scratch| {
-        let (buffer, result) = scratch.split_at_mut(block);
-        for start in (0..total).step_by(block) {
-            let end = total.min(start + block);
-            if matches!(source, Source::InPlace) {
-                Strided(output.0.view()).read(start, end - start, result, gap);
-            }
-            for (start, result) in (start..end).step_by(row).zip(result.chunks_mut(row + gap)) {
-                let count = row.min(end - start);
-                let (head, tail) = keep.split(count);
-                body(source.from(start).take(count, buffer), &mut result[..count], head);
-                keep = tail;
-            }
-            output.write(start, end - start, result, gap);
+    let mut scratch = Scratch::new(2 * block + block / columns * gap);
+    let (buffer, result) = scratch.split_at_mut(block);
+    for start in (0..total).step_by(block) {
+        let end = total.min(start + block);
+        if matches!(source, Source::InPlace) {
+            Strided(output.0.view()).read(start, end - start, result, gap);
         }
-    });
+        for (start, result) in (start..end).step_by(row).zip(result.chunks_mut(row + gap)) {
+            let count = row.min(end - start);
+            let (head, tail) = keep.split(count);
+            body(source.from(start).take(count, buffer), &mut result[..count], head);
+            keep = tail;
+        }
+        output.write(start, end - start, result, gap);
+    }
 }
 
 /// Where the elements of a parameter stand, that is broadcast against an array visited in some order.
@@ -815,7 +814,7 @@ pub(crate) struct RowArrays<'a, A, D = IxDyn> {
 }
 
 /// Gets one row, or sixteen side by side, with as many elements to fill and to read, or none.
-type RowBody<'a, A> = &'a (dyn Fn(Rows, &mut [A], &mut [A], &[A]) + Sync);
+type RowBody<'a, A> = &'a (dyn Fn(Rows, &mut [A], &mut [A], &[A], &mut Space<A>) + Sync);
 
 /// From how many elements on a row fills the vectors by itself.
 const LONG: usize = 48;
@@ -839,12 +838,18 @@ macro_rules! each {
 }
 
 /// How rows are visited.
-struct Visit<'a, A> {
+struct Visit<'a, A: Element> {
     /// The number of axes, the last ones, along which the elements of a row lie.
     inner: usize,
     side_by_side: bool,
+    /// Whether neighbours stay together, up to sixteen.
+    whole: bool,
     body: RowBody<'a, A>,
 }
+
+/// [`RowBody`] with what it needs beside the rows.
+trait RowVisitor<A>: FnMut(Rows, &mut [A], &mut [A], &[A]) {}
+impl<A, F: FnMut(Rows, &mut [A], &mut [A], &[A])> RowVisitor<A> for F {}
 
 /// Calls `body` for the rows along `axes`: the elements that differ in these axes alone, in the axes' logical order. Rows that are short or do not lie one behind
 /// the other in memory stand side by side if that is wanted.
@@ -874,14 +879,15 @@ pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool
     arrays = arrays.joined(0..outer);
     // Neighbours lie along the last axis of rows, or along the longest if these are few.
     let (last, longest) = (arrays.output.ndim() - inner - 1, arrays.longest(inner));
-    if arrays.output.len_of(Axis(last)) <= PARTS / 2 {
+    let whole = side_by_side && inner == 1 && arrays.stand_side_by_side();
+    if arrays.output.len_of(Axis(last)) <= PARTS / 2 && !whole {
         arrays = each!(arrays, |view| {
             view.swap_axes(last, longest);
             view
         });
     }
     let length = arrays.output.shape()[last + 1..].iter().product();
-    arrays.divide(Parts::new(total, size_of::<A>(), Cost::Transcendental, length), &Visit { inner, side_by_side, body });
+    arrays.divide(Parts::new(total, size_of::<A>(), Cost::Transcendental, length), &Visit { inner, side_by_side, whole, body });
 }
 
 impl<'a, A: Element, D: Dimension> RowArrays<'a, A, D> {
@@ -895,6 +901,17 @@ impl<'a, A: Element, D: Dimension> RowArrays<'a, A, D> {
 
     fn all(&self, holds: impl Fn(ArrayView<'_, A, D>) -> bool) -> bool {
         holds(self.output.view()) && self.input.iter().chain(&self.kept).all(|view| holds(view.view())) && self.keep.iter().all(|view| holds(view.view()))
+    }
+
+    /// Whether the rows along the last axis are long and stand side by side in memory as a kernel takes them, not too many of them for their partial sums to stay
+    /// in the cache.
+    fn stand_side_by_side(&self) -> bool {
+        const TALL: usize = 64;
+        const WIDEST: usize = 1 << 11;
+        self.all(|view| match (view.shape(), view.strides()) {
+            (&[.., rows, length], &[.., 1, step]) => (2..=WIDEST).contains(&rows) && length >= TALL && step.unsigned_abs() == rows && step > 0,
+            _ => false,
+        })
     }
 
     /// The arrays at one index of the first axis.
@@ -945,9 +962,9 @@ impl<'a, A: Element> RowArrays<'a, A> {
         let (axis, total) = (Axis(self.longest(visit.inner)), self.output.len());
         let length = self.output.len_of(axis);
         let rows = (parts.most / (total / length)).max(1);
-        let rows = if rows > PARTS / 2 { rows.next_multiple_of(PARTS) } else { rows };
+        let rows = if rows > PARTS / 2 || visit.whole && axis.index() + 2 == self.output.ndim() { rows.next_multiple_of(PARTS) } else { rows };
         if total <= parts.most || length <= rows {
-            return self.run(visit);
+            return self.run_with(visit);
         }
         let parts = cut(self, |arrays| {
             if arrays.output.len_of(axis) <= rows {
@@ -956,25 +973,31 @@ impl<'a, A: Element> RowArrays<'a, A> {
             let (here, behind) = arrays.split(axis, rows);
             (here, Some(behind))
         });
-        share(parts, |arrays| arrays.run(visit));
+        share(parts, |arrays| arrays.run_with(visit));
     }
 
-    fn run(mut self, visit: &Visit<'_, A>) {
+    fn run_with(self, visit: &Visit<'_, A>) {
+        let neighbours = self.output.len_of(Axis(self.output.ndim() - visit.inner - 1));
+        let mut space = Space::new(if visit.whole { Rows::side_by_side(neighbours) } else { Rows::ONE });
+        self.run(visit, &mut |rows, row, keep, kept| (visit.body)(rows, row, keep, kept, &mut space));
+    }
+
+    fn run(mut self, visit: &Visit<'_, A>, body: &mut impl RowVisitor<A>) {
         let count = self.output.len_of(Axis(0));
         match (self.output.ndim() - visit.inner, visit.inner) {
             (1, 1) => {
                 if let Ok(matrix) = self.of_dimension::<Ix2>() {
-                    matrix.run(visit.side_by_side, visit.body);
+                    matrix.run(visit.side_by_side, body);
                 }
             }
             // Views of a fixed dimension take less time to make.
             (2, 1) => {
                 if let Ok(mut matrices) = self.of_dimension::<Ix3>() {
-                    (0..count).for_each(|index| matrices.at(index).run(visit.side_by_side, visit.body));
+                    (0..count).for_each(|index| matrices.at(index).run(visit.side_by_side, body));
                 }
             }
-            (1, _) => (0..count).for_each(|index| self.at(index).assembled(visit.body)),
-            _ => (0..count).for_each(|index| self.at(index).run(visit)),
+            (1, _) => (0..count).for_each(|index| self.at(index).assembled(body)),
+            _ => (0..count).for_each(|index| self.at(index).run(visit, body)),
         }
     }
 
@@ -988,17 +1011,16 @@ impl<'a, A: Element> RowArrays<'a, A> {
     }
 
     /// One row along axes that do not join, through a buffer.
-    fn assembled(mut self, body: RowBody<'_, A>) {
+    fn assembled(mut self, body: &mut impl RowVisitor<A>) {
         let length = self.output.len();
-        A::with_scratch(2 * length, |scratch| {
-            let (row, beside) = scratch.split_at_mut(length);
-            row.iter_mut().zip(self.input.unwrap_or(self.output.view())).for_each(|(to, &from)| *to = from);
-            beside.iter_mut().zip(self.kept.iter().flatten()).for_each(|(to, &from)| *to = from);
-            let (keep, kept) = sides(beside, self.keep.is_some());
-            body(Rows::One, row, keep, kept);
-            self.output.iter_mut().zip(row).for_each(|(to, from)| *to = *from);
-            self.keep.iter_mut().flatten().zip(beside).for_each(|(to, from)| *to = *from);
-        });
+        let mut scratch = Scratch::new(2 * length);
+        let (row, beside) = scratch.split_at_mut(length);
+        row.iter_mut().zip(self.input.unwrap_or(self.output.view())).for_each(|(to, &from)| *to = from);
+        beside.iter_mut().zip(self.kept.iter().flatten()).for_each(|(to, &from)| *to = from);
+        let (keep, kept) = sides(beside, self.keep.is_some());
+        body(Rows::ONE, row, keep, kept);
+        self.output.iter_mut().zip(row).for_each(|(to, from)| *to = *from);
+        self.keep.iter_mut().flatten().zip(beside).for_each(|(to, from)| *to = *from);
     }
 }
 
@@ -1007,48 +1029,50 @@ fn sides<A>(beside: &mut [A], fill: bool) -> (&mut [A], &[A]) {
     if fill { (beside, &[]) } else { (&mut [], beside) }
 }
 
-impl<A: Element> RowArrays<'_, A, Ix1> {
-    /// A row that is a slice in all arrays.
-    fn run(self, body: RowBody<'_, A>) {
+impl<A: Element, D: Dimension> RowArrays<'_, A, D> {
+    /// One row that is a slice in all arrays, or several side by side.
+    fn run_slices(self, rows: Rows, body: &mut impl RowVisitor<A>) {
         if let Some(row) = self.output.into_slice() {
             if let Some(input) = self.input.and_then(|input| input.to_slice()) {
                 copy(input, row);
             }
             let keep = self.keep.and_then(ArrayBase::into_slice).unwrap_or_default();
-            body(Rows::One, row, keep, self.kept.and_then(|kept| kept.to_slice()).unwrap_or_default());
+            body(rows, row, keep, self.kept.and_then(|kept| kept.to_slice()).unwrap_or_default());
         }
     }
 }
 
 impl<A: Element> RowArrays<'_, A, Ix2> {
-    fn run(self, side_by_side: bool, body: RowBody<'_, A>) {
+    fn run(self, side_by_side: bool, body: &mut impl RowVisitor<A>) {
         let (mut count, length) = self.output.dim();
         let slices = self.all(|view| length == 1 || view.strides()[1] == 1);
         let side_by_side = side_by_side && length <= LONGEST && (length < LONG || !slices);
+        if side_by_side && self.stand_side_by_side() {
+            return each!(self, |view| view.reversed_axes()).run_slices(Rows::side_by_side(count), body);
+        }
         // Rows at distances that are powers of two would fall on the same lines of the cache.
         let spaced = length.next_multiple_of(PARTS) + PARTS;
         let group = PARTS * if side_by_side { length } else { spaced };
         let groups = (CACHED / (size_of::<A>() * group)).clamp(1, count.div_ceil(PARTS));
         let buffer = if slices && !side_by_side { 0 } else { (groups * group).max(PARTS * spaced) };
-        A::with_scratch(2 * buffer, |scratch| {
-            let mut rest = self;
-            while count > 0 {
-                let here = if count < PARTS { count } else { PARTS * groups.min(count / PARTS) };
-                let (mut part, behind) = rest.split(Axis(0), here);
-                if side_by_side && here > PARTS / 2 {
-                    part.gathered(scratch, Places { rows: Rows::Sixteen, group, row: 1, element: PARTS }, body);
-                } else if slices {
-                    (0..here).for_each(|index| part.at(index).run(body));
-                } else {
-                    part.gathered(scratch, Places { rows: Rows::One, group: PARTS * spaced, row: spaced, element: 1 }, body);
-                }
-                (rest, count) = (behind, count - here);
+        let mut scratch = Scratch::new(2 * buffer);
+        let mut rest = self;
+        while count > 0 {
+            let here = if count < PARTS { count } else { PARTS * groups.min(count / PARTS) };
+            let (mut part, behind) = rest.split(Axis(0), here);
+            if side_by_side && here > PARTS / 2 {
+                part.gathered(&mut scratch, Places { rows: Rows::side_by_side(PARTS), group, row: 1, element: PARTS }, body);
+            } else if slices {
+                (0..here).for_each(|index| part.at(index).run_slices(Rows::ONE, body));
+            } else {
+                part.gathered(&mut scratch, Places { rows: Rows::ONE, group: PARTS * spaced, row: spaced, element: 1 }, body);
             }
-        });
+            (rest, count) = (behind, count - here);
+        }
     }
 
     /// Rows brought together in a buffer.
-    fn gathered(mut self, scratch: &mut [A], places: Places, body: RowBody<'_, A>) {
+    fn gathered(mut self, scratch: &mut [A], places: Places, body: &mut impl RowVisitor<A>) {
         let (count, length) = self.output.dim();
         let (main, beside) = scratch.split_at_mut(scratch.len() / 2);
         places.gather(&self.input.unwrap_or(self.output.view()), main);

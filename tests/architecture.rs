@@ -11,7 +11,9 @@ const BOTTOM: &[(&str, &[&str])] = &[
     ("formula", &["math", "pointwise", "real"]),
     ("kernel", &["element", "pointwise", "real", "fearless_simd"]),
     ("threads", &["pointwise", "rayon"]),
-    ("traverse", &["element", "kernel", "parts", "pointwise", "threads", "ndarray"]),
+    ("scratch", &["element"]),
+    ("parts", &["element", "real", "scratch", "fearless_simd"]),
+    ("traverse", &["element", "kernel", "parts", "pointwise", "scratch", "threads", "ndarray"]),
 ];
 /// Rooms that could stand in a user's own crate: they use public names only.
 const OUTSIDE: &[&str] = &["diagnostics", "gradcheck", "init"];

@@ -85,6 +85,32 @@ fn alone_and_among_others_f64() {
     check_all::<f64>();
 }
 
+/// Long rows side by side, in numbers that divide sixteen and that do not, few enough to be worked on where they stand and too many for that, on all threads.
+#[test]
+fn beside_one_another() {
+    fn check<A: Element>(name: &str) {
+        let mut alone = layer::<A>(name);
+        for (length, count) in [(64, 2), (79, 3), (200, 8), (65, 10), (1001, 16), (100, 40), (3000, 41), (70, 250), (66, 2050)] {
+            let (xs, gs) = (rows::<A>(length, 1), rows::<A>(length, 50));
+            let (mut ys, mut backs) = (Vec::new(), Vec::new());
+            for (x, g) in xs.iter().zip(&gs) {
+                ys.push(alone.forward(x).unwrap());
+                backs.push(alone.backward(g).unwrap());
+            }
+            let place = |rows: &[ArrayD<A>]| ArrayD::from_shape_fn(vec![5, length, count], |i| rows[(i[0] + i[2]) % ROWS][i[1]]);
+            let what = format!("{name}, {count} rows of {length}");
+            let mut layer = layer::<A>(&format!("{name}(1)"));
+            assert_same(layer.infer(&place(&xs)).unwrap().view(), place(&ys).view(), &what);
+            assert_same(layer.forward(&place(&xs)).unwrap().view(), place(&ys).view(), &what);
+            assert_same(layer.backward(&place(&gs)).unwrap().view(), place(&backs).view(), &format!("gradient, {what}"));
+        }
+    }
+    for name in ["softmax", "log_softmax", "softmin"] {
+        check::<f32>(name);
+        check::<f64>(name);
+    }
+}
+
 /// Rows that lie anyhow in memory: with gaps, backwards, few of them beside one another, along several axes that do not join.
 #[test]
 fn wherever_rows_lie() {

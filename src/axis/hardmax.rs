@@ -3,7 +3,10 @@
 use fearless_simd::Simd;
 
 use super::{Keeps, kernel::row_kernels, softmax::maximum};
-use crate::{element::Element, parts::Rows};
+use crate::{
+    element::Element,
+    parts::{Rows, Space},
+};
 
 /// The hardmax along a row, $y_i = 1$ for the first of the largest elements and $0$ for all others: the limit of the softmax of $β x$ for $β → ∞$, ties broken.
 ///
@@ -29,9 +32,11 @@ impl Hardmax {
     const KEEPS: Keeps = Keeps::Nothing;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], _keep: &mut [A], _zeros: bool) {
+    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], _keep: &mut [A], _zeros: bool, space: &mut Space<A>) {
         let nan = row.iter().fold(false, |nan, x| nan | x.is_nan());
-        let max = maximum(simd, rows, row, 1.0)[0];
+        let ([max, ..], _) = space.split(rows);
+        maximum(simd, rows, row, 1.0, max);
+        let max = max[0][0];
         let winner = row.iter().position(|&x| x == max);
         row.fill(if nan { A::nan() } else { A::zero() });
         if let Some(y) = winner.filter(|_| !nan).and_then(|winner| row.get_mut(winner)) {
@@ -40,7 +45,7 @@ impl Hardmax {
     }
 
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(_simd: S, _rows: Rows, gradient: &mut [A], _kept: &[A]) {
+    fn backward_at<S: Simd, A: Element>(_simd: S, _rows: Rows, gradient: &mut [A], _kept: &[A], _space: &mut Space<A>) {
         gradient.fill(A::zero());
     }
 }

@@ -4,7 +4,10 @@ use std::fmt::Debug;
 
 use fearless_simd::Level;
 
-use crate::parts::Rows;
+use crate::{
+    element::Element,
+    parts::{Rows, Space},
+};
 
 /// What `forward` keeps of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,25 +19,25 @@ pub enum Keeps {
 }
 
 /// A formula on rows of the elements `A`, compiled.
-pub trait RowKernel<A>: Debug + Send + Sync {
+pub trait RowKernel<A: Element>: Debug + Send + Sync {
     /// The layer's name.
     fn name(&self) -> &'static str;
     /// What has to be kept.
     fn keeps(&self) -> Keeps;
-    /// Whether it takes sixteen rows side by side.
+    /// Whether it takes several rows side by side.
     fn side_by_side(&self) -> bool;
     /// Replaces rows by their images; `keep`, of the same length or empty, is filled alongside. `zeros` asks for zeros, not NaN, where all is -infinity.
-    fn forward(&self, level: Level, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool);
+    fn forward(&self, level: Level, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, space: &mut Space<A>);
     /// Replaces the gradient with respect to the image by the one with respect to the rows.
-    fn backward(&self, level: Level, rows: Rows, gradient: &mut [A], kept: &[A]);
+    fn backward(&self, level: Level, rows: Rows, gradient: &mut [A], kept: &[A], space: &mut Space<A>);
 }
 
 /// A row formula compiled for both element types, in this crate.
 pub(crate) trait CompiledRow {
-    fn forward_single(&self, level: Level, rows: Rows, row: &mut [f32], keep: &mut [f32], zeros: bool);
-    fn forward_double(&self, level: Level, rows: Rows, row: &mut [f64], keep: &mut [f64], zeros: bool);
-    fn backward_single(&self, level: Level, rows: Rows, gradient: &mut [f32], kept: &[f32]);
-    fn backward_double(&self, level: Level, rows: Rows, gradient: &mut [f64], kept: &[f64]);
+    fn forward_single(&self, level: Level, rows: Rows, row: &mut [f32], keep: &mut [f32], zeros: bool, space: &mut Space<f32>);
+    fn forward_double(&self, level: Level, rows: Rows, row: &mut [f64], keep: &mut [f64], zeros: bool, space: &mut Space<f64>);
+    fn backward_single(&self, level: Level, rows: Rows, gradient: &mut [f32], kept: &[f32], space: &mut Space<f32>);
+    fn backward_double(&self, level: Level, rows: Rows, gradient: &mut [f64], kept: &[f64], space: &mut Space<f64>);
 }
 
 /// Compiles row formulas for both element types: each gives `NAME`, `KEEPS`, `SIDE_BY_SIDE` and generic `forward_at` and `backward_at`.
@@ -54,20 +57,20 @@ macro_rules! row_kernels {
             fn side_by_side(&self) -> bool {
                 Self::SIDE_BY_SIDE
             }
-            fn forward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, row: &mut [A], keep: &mut [A], zeros: bool) {
-                A::row_forward(self, level, rows, row, keep, zeros);
+            fn forward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, row: &mut [A], keep: &mut [A], zeros: bool, space: &mut $crate::parts::Space<A>) {
+                A::row_forward(self, level, rows, row, keep, zeros, space);
             }
-            fn backward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, gradient: &mut [A], kept: &[A]) {
-                A::row_backward(self, level, rows, gradient, kept);
+            fn backward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, gradient: &mut [A], kept: &[A], space: &mut $crate::parts::Space<A>) {
+                A::row_backward(self, level, rows, gradient, kept, space);
             }
         }
     )*};
     (@compiled $a:ident $forward:ident $backward:ident) => {
-        fn $forward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, row: &mut [$a], keep: &mut [$a], zeros: bool) {
-            $crate::kernel::at_level!(level, simd => Self::forward_at(simd, rows, row, keep, zeros));
+        fn $forward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, row: &mut [$a], keep: &mut [$a], zeros: bool, space: &mut $crate::parts::Space<$a>) {
+            $crate::kernel::at_level!(level, simd => Self::forward_at(simd, rows, row, keep, zeros, space));
         }
-        fn $backward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, gradient: &mut [$a], kept: &[$a]) {
-            $crate::kernel::at_level!(level, simd => Self::backward_at(simd, rows, gradient, kept));
+        fn $backward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, gradient: &mut [$a], kept: &[$a], space: &mut $crate::parts::Space<$a>) {
+            $crate::kernel::at_level!(level, simd => Self::backward_at(simd, rows, gradient, kept, space));
         }
     };
 }

@@ -16,7 +16,7 @@ use crate::{
 
 /// A row formula along one or several axes: the layer behind `Softmax`, `LogSoftmax`, `Softmin` and their like.
 ///
-/// Rows that are short or do not lie one behind the other in memory are worked on sixteen neighbours at a time, so that no axis is a slow path. The result has the
+/// Rows whose elements do not lie one behind the other in memory, and short ones, are worked on together with their neighbours, so that no axis is a slow path. The result has the
 /// same bits for every axis, layout and number of threads.
 #[derive(Clone, Debug)]
 pub struct Along<F, A = f32> {
@@ -203,7 +203,7 @@ impl<A: Element> Call<'_, A> {
             set_masked(self.mask, output.view_mut(), A::neg_infinity());
         }
         let arrays = RowArrays { input, output, keep: keep.as_mut().map(|keep| keep.view_mut()), kept: None };
-        rows(order, axes, self.kernel.side_by_side(), arrays, &|rows, row, keep, _| self.kernel.forward(level, rows, row, keep, self.zeros));
+        rows(order, axes, self.kernel.side_by_side(), arrays, &|rows, row, keep, _, space| self.kernel.forward(level, rows, row, keep, self.zeros, space));
         if let Some(keep) = keep {
             // The sign tells a masked element from one whose probability underflowed.
             set_masked(self.mask, keep, -A::zero());
@@ -238,5 +238,5 @@ pub(crate) fn backward<A: Element>(
     let level = kernel::level();
     let values = (kernel.keeps() == Keeps::Row).then(|| kept.values.view());
     let arrays = RowArrays { input: gradient, output, keep: None, kept: values };
-    rows(&kept.record.order, axes, kernel.side_by_side(), arrays, &|rows, row, _, kept| kernel.backward(level, rows, row, kept));
+    rows(&kept.record.order, axes, kernel.side_by_side(), arrays, &|rows, row, _, kept, space| kernel.backward(level, rows, row, kept, space));
 }

@@ -9,7 +9,7 @@ use crate::{
     element::Element,
     kernel::load,
     math::{Pair, exp_of_held, exp_range, log1p_pair},
-    parts::{PARTS, Rows, Sums, Totals, VECTORS, copy_line, pieces, splat, sum, with_kept},
+    parts::{PARTS, Rows, Space, Sums, Table, Totals, VECTORS, by_number, copy_line, join_places, pieces, splat, sum, tabulate, with_kept},
     real::{LaneMask, Lanes, Real, Work as _},
 };
 
@@ -45,39 +45,18 @@ pub struct Softmin;
 
 row_kernels!(Softmax, LogSoftmax, Softmin);
 
-/// The range of a vector of `n` within a line.
+/// A number in two words of the element type.
 #[inline(always)]
-fn range(vector: usize, n: usize) -> Range<usize> {
-    vector * n..(vector + 1) * n
+fn in_two_words<A: Element>((hi, lo): (f64, f64)) -> [A; 2] {
+    let first = A::rounded(hi);
+    [first, A::rounded((hi - first.widened()) + lo)]
 }
 
-/// A number for each place of a line.
+/// A vector of a line.
 #[inline(always)]
-fn line<A: Element>(number: impl Fn(usize) -> A) -> [A; PARTS] {
-    let mut line = [A::zero(); PARTS];
-    for (i, place) in line.iter_mut().enumerate() {
-        *place = number(i);
-    }
-    line
-}
-
-/// Numbers in two words of the element type.
-#[inline(always)]
-fn pairs<A: Element>(Totals { hi, lo }: &Totals) -> [[A; PARTS]; 2] {
-    let first = line(
-        #[inline(always)]
-        |i| A::rounded(hi[i]),
-    );
-    let second = line(
-        #[inline(always)]
-        |i| A::rounded((hi[i] - first[i].widened()) + lo[i]),
-    );
-    [first, second]
-}
-
-#[inline(always)]
-fn load_pair<S: Simd, A: Element>(simd: S, [hi, lo]: &[[A; PARTS]; 2], range: Range<usize>) -> Pair<Lanes<S, A>> {
-    Pair::new(load(simd, &hi[range.clone()]), load(simd, &lo[range]))
+fn vector_of<S: Simd, A: Element>(simd: S, line: &[A; PARTS], vector: usize) -> Lanes<S, A> {
+    let n = A::Native::<S>::LEN;
+    load(simd, &line[vector * n..(vector + 1) * n])
 }
 
 /// What stands behind the end of a row: e to the power of it is 0.
@@ -88,76 +67,83 @@ fn padding<A: Element>(sign: f64) -> A {
 
 /// The largest element of each row, times the sign; -infinity for none, NaN not counted.
 #[inline(always)]
-pub(super) fn maximum<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], sign: f64) -> [A; PARTS] {
-    let n = A::Native::<S>::LEN;
-    let mut best = [splat(simd, A::neg_infinity()); VECTORS];
-    pieces(
-        row,
-        padding(sign),
+pub(super) fn maximum<S: Simd, A: Element>(simd: S, rows: Rows, row: &[A], sign: f64, largest: &mut Table<A>) {
+    let (n, period) = (A::Native::<S>::LEN, largest.len());
+    let (lines, rest) = row.as_chunks::<PARTS>();
+    largest.fill([A::neg_infinity(); PARTS]);
+    by_number(
+        rows,
+        lines.len(),
+        period,
+        period,
         #[inline(always)]
-        |piece| {
-            for vector in 0..PARTS / n {
-                best[vector] = best[vector].at_least(load(simd, &piece[range(vector, n)]) * sign);
+        |number, Range { mut start, end }| {
+            let largest = &mut largest[number];
+            let mut best = [splat(simd, A::neg_infinity()); VECTORS];
+            for (vector, best) in best.iter_mut().enumerate().take(PARTS / n) {
+                *best = vector_of(simd, largest, vector);
+            }
+            while start < end {
+                for (vector, best) in best.iter_mut().enumerate().take(PARTS / n) {
+                    *best = best.at_least(vector_of(simd, &lines[start], vector) * sign);
+                }
+                start += period;
+            }
+            for (best, largest) in best.iter().zip(largest.chunks_exact_mut(n)) {
+                best.0.store_slice(largest);
             }
         },
     );
-    let mut largest = [A::neg_infinity(); PARTS];
-    for vector in 0..PARTS / n {
-        best[vector].0.store_slice(&mut largest[range(vector, n)]);
+    let larger = |a, b| if b > a { b } else { a };
+    if !rest.is_empty() {
+        for (largest, &x) in largest[lines.len() % period].iter_mut().zip(rest) {
+            *largest = larger(*largest, x * A::rounded(sign));
+        }
     }
-    rows.join(
-        largest,
-        #[inline(always)]
-        |a, b| if b > a { b } else { a },
-    )
+    join_places(rows, largest, larger);
 }
 
 /// From where on a maximum is subtracted beforehand.
 const FAR: f64 = 1e6;
 
 /// What is subtracted from the elements of each row before the exponential.
-struct Pivot<A> {
+struct Pivot<'a, A> {
     /// The maxima, NaN where all is -infinity, so that the row becomes NaN.
-    max: [A; PARTS],
+    max: &'a Table<A>,
     /// What is less counts as this: its exponential is 0 in the end, even 2^24 times.
-    floor: [A; PARTS],
+    floor: &'a Table<A>,
 }
 
-impl<A: Element> Pivot<A> {
+impl<'a, A: Element> Pivot<'a, A> {
     /// Where a maximum is infinite or far from 0, it is subtracted from the row here and now, without rounding from the elements that count, all of which lie close
     /// to it. 0 is the maximum then.
     #[inline(always)]
-    fn new<S: Simd>(row: &mut [A], max: &[A; PARTS], sign: f64) -> Self {
-        let far = max.map(|max| max.abs() > A::rounded(FAR) && max != A::neg_infinity());
-        if far.contains(&true) {
-            for line in row.chunks_mut(PARTS) {
-                for ((x, &max), _) in line.iter_mut().zip(max).zip(far).filter(|(_, far)| *far) {
+    fn new<S: Simd>(row: &mut [A], max: &'a mut Table<A>, floor: &'a mut Table<A>, sign: f64) -> Self {
+        let far = |max: A| max.abs() > A::rounded(FAR) && max != A::neg_infinity();
+        if max.as_flattened().iter().fold(false, |any, &max| any | far(max)) {
+            for line in row.chunks_mut(max.len() * PARTS) {
+                for (x, &max) in line.iter_mut().zip(max.as_flattened()).filter(|(_, max)| far(**max)) {
                     // Infinity less infinity is meant to be 0.
                     *x = if *x * A::rounded(sign) == max { A::zero() } else { *x - max * A::rounded(sign) };
                 }
             }
         }
-        let max = line(
-            #[inline(always)]
-            |i| match max[i] {
-                max if max == A::neg_infinity() => A::nan(),
-                _ if far[i] => A::zero(),
-                max => max,
-            },
-        );
         let (bound, _) = exp_range::<Lanes<S, A>>();
-        let floor = line(
-            #[inline(always)]
-            |i| max[i] - A::rounded(bound),
-        );
+        for (max, floor) in max.iter_mut().zip(&mut *floor) {
+            for (max, floor) in max.iter_mut().zip(floor) {
+                let near = if far(*max) { A::zero() } else { *max };
+                *max = if *max == A::neg_infinity() { A::nan() } else { near };
+                *floor = *max - A::rounded(bound);
+            }
+        }
         Self { max, floor }
     }
 
     /// e^(x - max), shifted up: what is 0 in the end is in the normal range until then.
     #[inline(always)]
-    fn exponential<S: Simd>(&self, simd: S, range: Range<usize>, x: Lanes<S, A>) -> Lanes<S, A> {
-        let x = x.at_least(load(simd, &self.floor[range.clone()]));
-        exp_of_held(below(x, load(simd, &self.max[range]))).shifted()
+    fn exponential<S: Simd>(&self, simd: S, line: usize, vector: usize, x: Lanes<S, A>) -> Lanes<S, A> {
+        let x = x.at_least(vector_of(simd, &self.floor[line], vector));
+        exp_of_held(below(x, vector_of(simd, &self.max[line], vector))).shifted()
     }
 }
 
@@ -175,79 +161,94 @@ fn below<T: Real>(x: T, max: T) -> Pair<T> {
     Pair::new(hi, small - (hi - large))
 }
 
-/// The rows that are all -infinity, if there are any.
+/// Makes a table of 1 for the rows that are all -infinity and 0 for the others, or an empty one where there are none.
 #[inline(always)]
-fn blank<A: Element>(rows: Rows, row: &[A], max: &[A; PARTS]) -> Option<[bool; PARTS]> {
-    if !max.contains(&A::neg_infinity()) {
-        return None;
+fn blank<'a, A: Element>(rows: Rows, row: &[A], max: &Table<A>, table: &'a mut Table<A>) -> &'a [A] {
+    if !max.as_flattened().contains(&A::neg_infinity()) {
+        return &[];
     }
-    let mut blank = max.map(|max| max == A::neg_infinity());
-    for line in row.chunks(PARTS) {
-        blank.iter_mut().zip(line).for_each(|(blank, x)| *blank &= !x.is_nan());
+    let one_if = |holds: bool| if holds { A::one() } else { A::zero() };
+    for (blank, &max) in table.as_flattened_mut().iter_mut().zip(max.as_flattened()) {
+        *blank = one_if(max == A::neg_infinity());
     }
-    Some(rows.join(blank, |a, b| a & b))
+    for line in row.chunks(table.len() * PARTS) {
+        table.as_flattened_mut().iter_mut().zip(line).for_each(|(blank, x)| *blank *= one_if(!x.is_nan()));
+    }
+    join_places(rows, table, |a, b| a * b);
+    table.as_flattened()
 }
 
 /// Fills rows with a number.
 #[inline(always)]
-fn fill<A: Element>(row: &mut [A], blank: &[bool; PARTS], number: A) {
-    for line in row.chunks_mut(PARTS) {
-        line.iter_mut().zip(blank).filter(|(_, blank)| **blank).for_each(|(x, _)| *x = number);
+fn fill<A: Element>(row: &mut [A], blank: &[A], number: A) {
+    if !blank.is_empty() {
+        for line in row.chunks_mut(blank.len()) {
+            line.iter_mut().zip(blank).filter(|(_, blank)| **blank == A::one()).for_each(|(x, _)| *x = number);
+        }
     }
 }
 
 /// The softmax of sign · x.
 #[inline(always)]
-fn normalize<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, sign: f64) {
+fn normalize<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, sign: f64, space: &mut Space<A>) {
     let n = A::Native::<S>::LEN;
-    let max = maximum(simd, rows, row, sign);
-    let blank = if zeros { blank(rows, row, &max) } else { None };
-    let pivot = Pivot::new::<S>(row, &max, sign);
+    let ([max, floor, low, blanks], sums) = space.split(rows);
+    maximum(simd, rows, row, sign, max);
+    let blanks = if zeros { blank(rows, row, max, blanks) } else { &[] };
+    let pivot = Pivot::new::<S>(row, max, floor, sign);
     let total = sum(
         n,
         rows,
-        row,
-        &[],
+        sums,
+        (row, &[]),
         padding(sign),
         Sums::bounded(A::Work::<S>::widen(splat(simd, A::rounded(shift::<S, A>())))),
         #[inline(always)]
-        |vector, part, _| {
-            let e = pivot.exponential(simd, range(vector, n), load(simd, part) * sign);
+        |line, vector, part, _| {
+            let e = pivot.exponential(simd, line, vector, load(simd, part) * sign);
             e.0.store_slice(part);
             A::Work::<S>::widen(e)
         },
     );
-    scale(simd, rows, row, keep, &total);
-    if let Some(blank) = blank {
-        fill(row, &blank, A::zero());
-        fill(keep, &blank, A::zero());
-    }
+    scale(
+        simd,
+        rows,
+        row,
+        keep,
+        [max, low],
+        #[inline(always)]
+        |row| (total.hi[row], total.lo[row]),
+    );
+    fill(row, blanks, A::zero());
+    fill(keep, blanks, A::zero());
 }
 
-/// Divides by the total, and copies the quotients.
+/// Divides by the totals, and copies the quotients.
 #[inline(always)]
-fn scale<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], copies: &mut [A], total: &Totals) {
+fn scale<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], copies: &mut [A], [high, low]: [&mut Table<A>; 2], total: impl Fn(usize) -> (f64, f64)) {
     let n = A::Native::<S>::LEN;
-    let inverse = total.map(
+    tabulate(
         rows,
+        [&mut *high, &mut *low],
         #[inline(always)]
-        |hi, lo| {
+        |row| {
+            let (hi, lo) = total(row);
             let inverse = 1.0 / hi;
-            // The inverse in two words: a remainder of 1 tells what its rounding lost.
+            // A remainder of 1 tells what the rounding of the inverse lost.
             let remainder = f64::mul_add(-inverse, hi, 1.0) - inverse * lo;
-            (inverse, inverse * remainder)
+            in_two_words((inverse, inverse * remainder))
         },
     );
-    let inverse = pairs::<A>(&inverse);
     let mut copies = copies.chunks_mut(PARTS);
     pieces(
+        rows,
         row,
         A::zero(),
         #[inline(always)]
-        |piece| {
-            for vector in 0..PARTS / n {
-                let part = &mut piece[range(vector, n)];
-                load_pair(simd, &inverse, range(vector, n)).times_rounded(load(simd, part)).0.store_slice(part);
+        |line, piece| {
+            let (high, low) = (&high[line], &low[line]);
+            for (vector, part) in piece.chunks_exact_mut(n).enumerate() {
+                Pair::new(vector_of(simd, high, vector), vector_of(simd, low, vector)).times_rounded(load(simd, part)).0.store_slice(part);
             }
             if let Some(copy) = copies.next() {
                 copy_line(&piece[..copy.len()], copy);
@@ -258,108 +259,112 @@ fn scale<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], copies: &mut [
 
 /// g becomes y (g - Σ g y); where y is 0 the gradient counts for nothing, whatever it is.
 #[inline(always)]
-fn softmax_gradient<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A], sign: f64) {
+fn softmax_gradient<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A], sign: f64, space: &mut Space<A>) {
     let zero = splat(simd, A::zero());
+    let ([mean, ..], sums) = space.split(rows);
     let total = sum_with(
         simd,
         rows,
+        sums,
         gradient,
         kept,
         #[inline(always)]
         |g, y| Lanes::select(y.is(0.0), zero, g * y),
     );
-    let mean = line(
+    tabulate(
+        rows,
+        [&mut *mean],
         #[inline(always)]
-        |i| A::rounded(total.hi[i] + total.lo[i]),
+        |row| [A::rounded(total.hi[row] + total.lo[row])],
     );
     replace_with(
         simd,
+        rows,
         gradient,
         kept,
         #[inline(always)]
-        |range, g, y| Lanes::select(y.is(0.0), zero, (g - load(simd, &mean[range])) * y * sign),
+        |line, vector, g, y| Lanes::select(y.is(0.0), zero, (g - vector_of(simd, &mean[line], vector)) * y * sign),
     );
 }
 
 /// The sum of a term of the gradient and what was kept, in two words.
 #[inline(always)]
-fn sum_with<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A], term: impl Fn(Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) -> Totals {
+fn sum_with<'a, S: Simd, A: Element>(
+    simd: S,
+    rows: Rows,
+    sums: &'a mut [f64],
+    gradient: &mut [A],
+    kept: &[A],
+    term: impl Fn(Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>,
+) -> Totals<'a> {
     sum(
         A::Native::<S>::LEN,
         rows,
-        gradient,
-        kept,
+        sums,
+        (gradient, kept),
         A::zero(),
         Sums::new(splat(simd, A::zero())),
         #[inline(always)]
-        |_, g, y| term(load(simd, g), load(simd, y)),
+        |_, _, g, y| term(load(simd, g), load(simd, y)),
     )
 }
 
-/// Replaces the gradient by a function of its place within a line, of itself and of what was kept.
+/// Replaces the gradient by a function of the numbers of a line in a table and of a vector in it, of itself and of what was kept.
 #[inline(always)]
-fn replace_with<S: Simd, A: Element>(simd: S, gradient: &mut [A], kept: &[A], f: impl Fn(Range<usize>, Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) {
+fn replace_with<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A], f: impl Fn(usize, usize, Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) {
     let n = A::Native::<S>::LEN;
     with_kept(
+        rows,
         gradient,
         kept,
         #[inline(always)]
-        |g, y| {
-            for vector in 0..PARTS / n {
-                let range = range(vector, n);
-                let result = f(range.clone(), load(simd, &g[range.clone()]), load(simd, &y[range.clone()]));
-                result.0.store_slice(&mut g[range]);
+        |line, g, y| {
+            for (vector, g) in g.chunks_exact_mut(n).enumerate() {
+                f(line, vector, load(simd, g), vector_of(simd, y, vector)).0.store_slice(g);
             }
         },
     );
 }
 
-/// The sum of all e^(x - max), less 1, in two words: no digit of a small remainder is lost to the largest element's 1. Each exponential goes to `store`, shifted
-/// up.
+/// The sum of all e^(x - max), less 1, times the shift, in two words: no digit of a small remainder is lost to the largest element's 1. Each exponential goes to
+/// `store`, shifted up.
 #[inline(always)]
-fn others<S: Simd, A: Element>(
+fn others<'a, S: Simd, A: Element>(
     simd: S,
     rows: Rows,
-    values: &mut [A],
-    beside: &[A],
-    pivot: &Pivot<A>,
+    (sums, tops): (&'a mut [f64], &mut Table<A>),
+    arrays: (&mut [A], &[A]),
+    pivot: &Pivot<'_, A>,
     element: impl Fn(&[A], &[A]) -> Lanes<S, A>,
     mut store: impl FnMut(&mut [A], Lanes<S, A>),
-) -> Totals {
+) -> Totals<'a> {
     let n = A::Native::<S>::LEN;
     let (zero, one) = (splat(simd, A::zero()), splat(simd, A::one()));
-    let mut tops = [zero; VECTORS];
-    let sums = sum(
+    tops.fill([A::zero(); PARTS]);
+    let rest = sum(
         n,
         rows,
-        values,
-        beside,
+        sums,
+        arrays,
         padding(1.0),
         Sums::new(A::Work::<S>::widen(zero)),
         #[inline(always)]
-        |vector, part, beside| {
+        |line, vector, part, beside| {
             let x = element(part, beside);
-            let e = pivot.exponential(simd, range(vector, n), x);
+            let e = pivot.exponential(simd, line, vector, x);
             store(part, e);
             // The largest elements are counted.
-            let top = x.is(load(simd, &pivot.max[range(vector, n)]));
-            tops[vector] = tops[vector] + Lanes::select(top, one, zero);
+            let top = x.is(vector_of(simd, &pivot.max[line], vector));
+            let count = &mut tops[line][vector * n..(vector + 1) * n];
+            (load(simd, count) + Lanes::select(top, one, zero)).0.store_slice(count);
             A::Work::<S>::widen(Lanes::select(top, zero, e))
         },
     );
-    let mut counts = [0.0; PARTS];
-    for vector in 0..PARTS / n {
-        tops[vector].words(&mut counts[range(vector, n)]);
+    join_places(rows, tops, |a, b| a + b);
+    for row in 0..rows.count() {
+        (rest.hi[row], rest.lo[row]) = rest.scaled_plus(row, 1.0 / shift::<S, A>(), tops.as_flattened()[row].widened() - 1.0);
     }
-    let counts = rows.join(
-        counts,
-        #[inline(always)]
-        |a, b| a + b,
-    );
-    sums.times(1.0 / shift::<S, A>()).plus(
-        #[inline(always)]
-        |place| counts[place] - 1.0,
-    )
+    rest
 }
 
 impl Softmax {
@@ -368,12 +373,12 @@ impl Softmax {
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool) {
-        normalize(simd, rows, row, keep, zeros, 1.0);
+    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, space: &mut Space<A>) {
+        normalize(simd, rows, row, keep, zeros, 1.0, space);
     }
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A]) {
-        softmax_gradient(simd, rows, gradient, kept, 1.0);
+    fn backward_at<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A], space: &mut Space<A>) {
+        softmax_gradient(simd, rows, gradient, kept, 1.0, space);
     }
 }
 
@@ -383,12 +388,12 @@ impl Softmin {
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool) {
-        normalize(simd, rows, row, keep, zeros, -1.0);
+    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, space: &mut Space<A>) {
+        normalize(simd, rows, row, keep, zeros, -1.0, space);
     }
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A]) {
-        softmax_gradient(simd, rows, gradient, kept, -1.0);
+    fn backward_at<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A], space: &mut Space<A>) {
+        softmax_gradient(simd, rows, gradient, kept, -1.0, space);
     }
 }
 
@@ -398,17 +403,18 @@ impl LogSoftmax {
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool) {
+    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, space: &mut Space<A>) {
         let n = A::Native::<S>::LEN;
-        let max = maximum(simd, rows, row, 1.0);
-        let blank = if zeros { blank(rows, row, &max) } else { None };
-        let pivot = Pivot::new::<S>(row, &max, 1.0);
+        let ([max, floor, tops, blanks], sums) = space.split(rows);
+        maximum(simd, rows, row, 1.0, max);
+        let blanks = if zeros { blank(rows, row, max, blanks) } else { &[] };
+        let pivot = Pivot::new::<S>(row, max, floor, 1.0);
         let rest = if keep.is_empty() {
             others(
                 simd,
                 rows,
-                row,
-                &[],
+                (sums, tops),
+                (row, &[]),
                 &pivot,
                 #[inline(always)]
                 |x, _| load(simd, x),
@@ -416,75 +422,93 @@ impl LogSoftmax {
                 |_, _| (),
             )
         } else {
-            let rest = others(
+            others(
                 simd,
                 rows,
-                keep,
-                row,
+                (sums, tops),
+                (keep, row),
                 &pivot,
                 #[inline(always)]
                 |_, x| load(simd, x),
                 #[inline(always)]
                 |part, e| e.0.store_slice(part),
-            );
-            let total = rest.plus(
-                #[inline(always)]
-                |_| 1.0,
-            );
-            scale(simd, rows, keep, &mut [], &total.times(shift::<S, A>()));
-            rest
+            )
         };
-        let mut logarithms = Totals { hi: [0.0; PARTS], lo: [0.0; PARTS] };
-        for vector in 0..(PARTS / n).min(rows.count()) {
-            let words = |numbers: &[f64; PARTS]| A::Work::<S>::from_words(simd, &numbers[range(vector, n)]);
-            let logarithm = log1p_pair(Pair::new(words(&rest.hi), words(&rest.lo)));
-            logarithm.hi.words(&mut logarithms.hi[range(vector, n)]);
-            logarithm.lo.words(&mut logarithms.lo[range(vector, n)]);
+        if !keep.is_empty() {
+            scale(
+                simd,
+                rows,
+                keep,
+                &mut [],
+                [floor, tops],
+                #[inline(always)]
+                |row| {
+                    let (hi, lo) = rest.scaled_plus(row, 1.0, 1.0);
+                    (hi * shift::<S, A>(), lo * shift::<S, A>())
+                },
+            );
         }
-        let subtrahend = Totals { hi: rows.spread(logarithms.hi), lo: rows.spread(logarithms.lo) }.plus(
+        for place in (0..rows.count()).step_by(n) {
+            let (hi, lo) = (&mut rest.hi[place..place + n], &mut rest.lo[place..place + n]);
+            let zero = A::Work::<S>::widen(splat(simd, A::zero()));
+            let logarithm = log1p_pair(Pair::new(zero.of_words(hi), zero.of_words(lo)));
+            logarithm.hi.words(hi);
+            logarithm.lo.words(lo);
+        }
+        tabulate(
+            rows,
+            [&mut *floor, &mut *tops],
             #[inline(always)]
-            |place| pivot.max[place].widened(),
+            |row| in_two_words(rest.scaled_plus(row, 1.0, max.as_flattened()[row].widened())),
         );
-        let subtrahend = pairs::<A>(&subtrahend);
         pieces(
+            rows,
             row,
             A::neg_infinity(),
             #[inline(always)]
-            |piece| {
-                for vector in 0..PARTS / n {
-                    let part = &mut piece[range(vector, n)];
-                    let subtrahend = load_pair(simd, &subtrahend, range(vector, n));
+            |line, piece| {
+                let (high, low) = (&floor[line], &tops[line]);
+                for (vector, part) in piece.chunks_exact_mut(n).enumerate() {
                     // Near 0 the first difference is exact.
-                    ((load(simd, part) - subtrahend.hi) - subtrahend.lo).0.store_slice(part);
+                    ((load(simd, part) - vector_of(simd, high, vector)) - vector_of(simd, low, vector)).0.store_slice(part);
                 }
             },
         );
-        if let Some(blank) = blank {
-            fill(row, &blank, A::zero());
-            // As if all were masked.
-            fill(keep, &blank, -A::zero());
-        }
+        fill(row, blanks, A::zero());
+        // As if all were masked.
+        fill(keep, blanks, -A::zero());
     }
 
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A]) {
+    fn backward_at<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A], space: &mut Space<A>) {
         let zero = splat(simd, A::zero());
+        let ([high, low, ..], sums) = space.split(rows);
         // The gradient of a masked element counts for nothing.
         let total = sum_with(
             simd,
             rows,
+            sums,
             gradient,
             kept,
             #[inline(always)]
             |g, y| Lanes::select(masked(y), zero, g),
         );
-        let total = pairs::<A>(&total);
+        tabulate(
+            rows,
+            [&mut *high, &mut *low],
+            #[inline(always)]
+            |row| in_two_words((total.hi[row], total.lo[row])),
+        );
         replace_with(
             simd,
+            rows,
             gradient,
             kept,
             #[inline(always)]
-            |range, g, y| Lanes::select(masked(y), zero, g - load_pair(simd, &total, range).times_rounded(y)),
+            |line, vector, g, y| {
+                let total = Pair::new(vector_of(simd, &high[line], vector), vector_of(simd, &low[line], vector));
+                Lanes::select(masked(y), zero, g - total.times_rounded(y))
+            },
         );
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     element::Element,
     kernel::{copy, load},
     math::Pair,
-    parts::{PARTS, Rows, Sums, VECTORS, exact_sum, pieces, splat, with_kept},
+    parts::{PARTS, Rows, Space, Sums, VECTORS, exact_sum, pieces, splat, with_kept},
     real::{LaneMask, Lanes, Real},
 };
 
@@ -134,10 +134,11 @@ impl Threshold {
         loop {
             let mut tally = Tally::new(splat(simd, 0.0));
             pieces(
+                Rows::ONE,
                 row,
                 A::neg_infinity(),
                 #[inline(always)]
-                |piece| {
+                |_, piece| {
                     if threshold.reached(piece) {
                         threshold.above(
                             simd,
@@ -165,9 +166,11 @@ impl Sparsemax {
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool) {
+    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, space: &mut Space<A>) {
         let nan = row.iter().fold(false, |nan, x| nan | x.is_nan());
-        let max = maximum(simd, rows, row, 1.0)[0];
+        let ([max, ..], _) = space.split(rows);
+        maximum(simd, rows, row, 1.0, max);
+        let max = max[0][0];
         if nan || max == A::neg_infinity() {
             row.fill(if zeros && !nan { A::zero() } else { A::nan() });
         } else if max == A::infinity() {
@@ -177,10 +180,11 @@ impl Sparsemax {
         } else {
             let threshold = Threshold::of(simd, row, max.widened());
             pieces(
+                Rows::ONE,
                 row,
                 A::neg_infinity(),
                 #[inline(always)]
-                |piece| {
+                |_, piece| {
                     if !threshold.reached(piece) {
                         return piece.fill(A::zero());
                     }
@@ -207,14 +211,15 @@ impl Sparsemax {
     }
 
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(simd: S, _rows: Rows, gradient: &mut [A], kept: &[A]) {
+    fn backward_at<S: Simd, A: Element>(simd: S, _rows: Rows, gradient: &mut [A], kept: &[A], _space: &mut Space<A>) {
         let n = <f64 as SimdFloatElement>::Native::<S>::LEN;
         let mut tally = Tally::new(splat(simd, 0.0));
         with_kept(
+            Rows::ONE,
             gradient,
             kept,
             #[inline(always)]
-            |g, y| {
+            |_, g, y| {
                 if y.iter().fold(false, |any, &y| any | (y != A::zero())) {
                     for (vector, (g, y)) in widened(g).chunks_exact(n).zip(widened(y).chunks_exact(n)).enumerate() {
                         let (g, y): (_, Lanes<S, f64>) = (load(simd, g), load(simd, y));

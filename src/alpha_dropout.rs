@@ -140,6 +140,9 @@ impl<A: Element> Body<A> for AlphaDropout<A> {
     fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::elementwise_backward(&self.kept, self.kind(), gradient, output);
     }
+    fn backward_new(&mut self, gradient: &ArrayD<A>) -> ArrayD<A> {
+        A::elementwise_backward_new(&self.kept, self.kind(), gradient)
+    }
 }
 
 pub(crate) fn forward<A: Element>(layer: &mut AlphaDropout<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {

@@ -52,15 +52,9 @@ pub trait Engine: Sized {
     fn elementwise_backward_new(kept: &Kept<Self>, kind: Kind, gradient: &ArrayRefD<Self>) -> ArrayD<Self>;
     fn elementwise_forward(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn elementwise_backward(kept: &Kept<Self>, kind: Kind, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
-    fn along_infer(call: &Call<'_, Self>, axes: &[usize], input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
-    fn along_forward(call: &Call<'_, Self>, axes: &[usize], kept: &mut AlongKept<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
-    fn along_backward(
-        kernel: &dyn RowKernel<Self>,
-        axes: &[usize],
-        kept: &AlongKept<Self>,
-        gradient: Option<ArrayViewD<'_, Self>>,
-        output: ArrayViewMutD<'_, Self>,
-    );
+    fn along_infer(call: &Call<'_, Self>, axes: &[usize], input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn along_forward(call: &Call<'_, Self>, axes: &[usize], kept: &mut AlongKept<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn along_backward(kernel: &dyn RowKernel<Self>, axes: &[usize], kept: &AlongKept<Self>, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     /// The thread's buffers that are not in use.
     fn buffers() -> &'static LocalKey<RefCell<Vec<Vec<Self>>>>;
     fn prelu_infer(layer: &PReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
@@ -140,24 +134,18 @@ macro_rules! engine {
             fn elementwise_backward(kept: &Kept<Self>, kind: Kind, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 elementwise::backward(kept, kind, gradient, output);
             }
-            fn along_infer(call: &Call<'_, Self>, axes: &[usize], input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+            fn along_infer(call: &Call<'_, Self>, axes: &[usize], input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 axis::infer(call, axes, input, output);
             }
-            fn along_forward(
-                call: &Call<'_, Self>,
-                axes: &[usize],
-                kept: &mut AlongKept<Self>,
-                input: Option<ArrayViewD<'_, Self>>,
-                output: ArrayViewMutD<'_, Self>,
-            ) {
+            fn along_forward(call: &Call<'_, Self>, axes: &[usize], kept: &mut AlongKept<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 axis::forward(call, axes, kept, input, output);
             }
             fn along_backward(
                 kernel: &dyn RowKernel<Self>,
                 axes: &[usize],
                 kept: &AlongKept<Self>,
-                gradient: Option<ArrayViewD<'_, Self>>,
-                output: ArrayViewMutD<'_, Self>,
+                gradient: Option<&ArrayRefD<Self>>,
+                output: &mut ArrayRefD<Self>,
             ) {
                 axis::backward(kernel, axes, kept, gradient, output);
             }

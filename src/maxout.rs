@@ -13,6 +13,7 @@ use crate::{
     kernel::{self, at_level},
     layer::Layer,
     pointwise::Cost,
+    scratch::Scratch,
     traverse::{BLOCK, Order, Positioned, Reader, Split, pass},
 };
 
@@ -170,7 +171,7 @@ fn run<A: Element>(layer: &Maxout<A>, order: &Order, input: &ArrayViewD<'_, A>, 
     let level = kernel::level();
     let axis = Axis(layer.axis(output.ndim()));
     pass(order, Cost::Memory, None, &mut output, Positioned(0, winners), &|_, y, mut keep| {
-        let mut buffer = [A::zero(); BLOCK];
+        let mut buffer = Scratch::default();
         for y in y.chunks_mut(RESULTS) {
             let (Positioned(start, mut winners), later) = keep.split(y.len());
             for piece in 0..layer.pieces {

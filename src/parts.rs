@@ -378,7 +378,11 @@ pub(crate) fn sum<'a, A: Element, T: Real>(
                     sums.add(vector, term);
                 }
             }
-            (hi[number], lo[number]) = sums.finish(n);
+            let (sums, low) = sums.finish(n);
+            hi[number] = sums;
+            if !T::SINGLE {
+                lo[number] = low;
+            }
         },
     );
     if !rest.is_empty() {
@@ -391,6 +395,9 @@ pub(crate) fn sum<'a, A: Element, T: Real>(
         (first_hi[0], first_lo[0]) = (hi[0], lo[0]);
     } else {
         join(&mut all_hi[..used], if T::SINGLE { &mut [] } else { &mut all_lo[..used] }, rows.count);
+    }
+    if T::SINGLE {
+        all_lo[..rows.count].fill(0.0);
     }
     // Zeros that are not added must not show in the sign.
     all_hi[..rows.count].iter_mut().for_each(|hi| *hi += 0.0);

@@ -9,26 +9,32 @@ use crate::element::Element;
 
 /// A buffer of the thread's own, whatever stands in it. It goes back when it is dropped, so that from the second time on nothing is allocated; buffers that are in
 /// use at the same time are different ones.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Scratch<A: Element> {
     buffer: Vec<A>,
     length: usize,
 }
 
 impl<A: Element> Scratch<A> {
-    /// So many elements. For none at all nobody is asked.
+    /// So many elements.
     #[inline]
     pub(crate) fn new(length: usize) -> Self {
-        if length == 0 {
-            return Self { buffer: Vec::new(), length };
+        let mut scratch = Self::default();
+        scratch.of(length);
+        scratch
+    }
+
+    /// So many elements of it. For none at all nobody is asked.
+    #[inline]
+    pub(crate) fn of(&mut self, length: usize) -> &mut [A] {
+        if self.buffer.is_empty() && length > 0 {
+            self.buffer = A::buffers().with_borrow_mut(Vec::pop).unwrap_or_default();
         }
-        let mut buffer = A::buffers().take();
-        let mut own = buffer.pop().unwrap_or_default();
-        A::buffers().replace(buffer);
-        if own.len() < length {
-            own.resize(length, A::zero());
+        if self.buffer.len() < length {
+            self.buffer.resize(length, A::zero());
         }
-        Self { buffer: own, length }
+        self.length = length;
+        self
     }
 }
 

@@ -349,7 +349,7 @@ impl<'a, A: Element> Source<'a, A> {
     }
 
     /// The first elements: a slice of the array itself or of the buffer, `None` in place.
-    pub(crate) fn take<'b>(self, count: usize, buffer: &'b mut [A]) -> Option<&'b [A]>
+    pub(crate) fn take<'b>(self, count: usize, buffer: &'b mut Scratch<A>) -> Option<&'b [A]>
     where
         'a: 'b,
     {
@@ -357,26 +357,16 @@ impl<'a, A: Element> Source<'a, A> {
             Self::InPlace => None,
             Self::Slice(slice) => Some(&slice[..count]),
             Self::View(view, start) => Some(view.slice(start, count).unwrap_or_else(|| {
+                let buffer = buffer.of(count);
                 view.read(start, count, buffer, 0);
-                &buffer[..count]
+                buffer
             })),
         }
     }
 
-    /// Calls `then` with the first elements, up to a [`BLOCK`] of them; with none in place.
+    /// Calls `then` with the first elements; with none in place.
     pub(crate) fn with(self, count: usize, then: impl FnOnce(&[A])) {
-        match self {
-            Self::InPlace => then(&[]),
-            Self::Slice(slice) => then(&slice[..count]),
-            Self::View(view, start) => match view.slice(start, count) {
-                Some(slice) => then(slice),
-                None => {
-                    let mut buffer = [A::zero(); BLOCK];
-                    view.read(start, count, &mut buffer, 0);
-                    then(&buffer[..count]);
-                }
-            },
-        }
+        then(self.take(count, &mut Scratch::default()).unwrap_or_default());
     }
 }
 
@@ -475,7 +465,7 @@ fn scattered<A: Element, K: Split>(source: Source<'_, A>, mut output: ArrayViewM
     let total = output.len();
     if in_slices(&output) {
         let columns = columns(&output);
-        let mut buffer = Scratch::new(columns);
+        let mut buffer = Scratch::default();
         for (start, row) in (0..).step_by(columns).zip(output.rows_mut()) {
             let (head, tail) = keep.split(columns);
             if let Some(row) = row.into_slice() {
@@ -493,20 +483,19 @@ fn scattered<A: Element, K: Split>(source: Source<'_, A>, mut output: ArrayViewM
     let mut output = Strided(output);
     let columns = columns(&output.0);
     let row = if gap == 0 { block } else { columns };
-    let mut scratch = Scratch::new(2 * block + block / columns * gap);
-    let (buffer, result) = scratch.split_at_mut(block);
+    let (mut buffer, mut result) = (Scratch::default(), Scratch::new(block + block / columns * gap));
     for start in (0..total).step_by(block) {
         let end = total.min(start + block);
         if matches!(source, Source::InPlace) {
-            Strided(output.0.view()).read(start, end - start, result, gap);
+            Strided(output.0.view()).read(start, end - start, &mut result, gap);
         }
         for (start, result) in (start..end).step_by(row).zip(result.chunks_mut(row + gap)) {
             let count = row.min(end - start);
             let (head, tail) = keep.split(count);
-            body(source.from(start).take(count, buffer), &mut result[..count], head);
+            body(source.from(start).take(count, &mut buffer), &mut result[..count], head);
             keep = tail;
         }
-        output.write(start, end - start, result, gap);
+        output.write(start, end - start, &result, gap);
     }
 }
 
@@ -802,15 +791,50 @@ fn block<A>(view: &ArrayRefD<A>) -> (usize, usize) {
 }
 
 /// Arrays of one shape that are visited together, row by row.
-pub(crate) struct RowArrays<'a, A, D = IxDyn> {
+pub(crate) struct RowArrays<'a, A> {
     /// What stands in the rows at first, unless they are worked on in place.
-    pub(crate) input: Option<ArrayView<'a, A, D>>,
+    pub(crate) input: Option<&'a ArrayRefD<A>>,
     /// What the body leaves in them.
-    pub(crate) output: ArrayViewMut<'a, A, D>,
+    pub(crate) output: &'a mut ArrayRefD<A>,
     /// What the body fills beside them.
-    pub(crate) keep: Option<ArrayViewMut<'a, A, D>>,
+    pub(crate) keep: Option<&'a mut ArrayRefD<A>>,
     /// What it reads beside them.
-    pub(crate) kept: Option<ArrayView<'a, A, D>>,
+    pub(crate) kept: Option<&'a ArrayRefD<A>>,
+}
+
+impl<'a, A: Element> RowArrays<'a, A> {
+    /// Rows of so many elements, if they lie one behind the other in all arrays: made without views of a dynamic dimension, which are large.
+    fn matrices(&mut self, length: usize) -> Option<RowViews<'_, A, Ix2>> {
+        fn matrix<A>(array: &ArrayRefD<A>, length: usize) -> Option<ArrayView2<'_, A>> {
+            ArrayView2::from_shape((array.len() / length, length), array.as_slice()?).ok()
+        }
+        fn matrix_mut<A>(array: &mut ArrayRefD<A>, length: usize) -> Option<ArrayViewMut2<'_, A>> {
+            ArrayViewMut2::from_shape((array.len() / length, length), array.as_slice_mut()?).ok()
+        }
+        Some(RowViews {
+            input: self.input.map_or(Some(None), |input| matrix(input, length).map(Some))?,
+            output: matrix_mut(self.output, length)?,
+            keep: self.keep.as_deref_mut().map_or(Some(None), |keep| matrix_mut(keep, length).map(Some))?,
+            kept: self.kept.map_or(Some(None), |kept| matrix(kept, length).map(Some))?,
+        })
+    }
+
+    fn views(self) -> RowViews<'a, A, IxDyn> {
+        RowViews {
+            input: self.input.map(|input| input.view()),
+            output: self.output.view_mut(),
+            keep: self.keep.map(|keep| keep.view_mut()),
+            kept: self.kept.map(|kept| kept.view()),
+        }
+    }
+}
+
+/// [`RowArrays`] as views.
+struct RowViews<'a, A, D> {
+    input: Option<ArrayView<'a, A, D>>,
+    output: ArrayViewMut<'a, A, D>,
+    keep: Option<ArrayViewMut<'a, A, D>>,
+    kept: Option<ArrayView<'a, A, D>>,
 }
 
 /// Gets one row, or sixteen side by side, with as many elements to fill and to read, or none.
@@ -851,13 +875,27 @@ struct Visit<'a, A: Element> {
 trait RowVisitor<A>: FnMut(Rows, &mut [A], &mut [A], &[A]) {}
 impl<A, F: FnMut(Rows, &mut [A], &mut [A], &[A])> RowVisitor<A> for F {}
 
+/// For so many rows side by side at most, or as many as a buffer has.
+fn spaced<A: Element>(body: RowBody<'_, A>, rows: Rows) -> impl RowVisitor<A> {
+    let mut space = Space::new(rows);
+    move |rows, row, keep, kept| body(rows, row, keep, kept, &mut space)
+}
+
 /// Calls `body` for the rows along `axes`: the elements that differ in these axes alone, in the axes' logical order. Rows that are short or do not lie one behind
 /// the other in memory stand side by side if that is wanted.
-pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool, arrays: RowArrays<'_, A>, body: RowBody<'_, A>) {
+pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool, mut arrays: RowArrays<'_, A>, body: RowBody<'_, A>) {
     let (total, ndim) = (arrays.output.len(), arrays.output.ndim());
     if total == 0 {
         return;
     }
+    if axes.len() == 1 && axes[0] + 1 == ndim && order.0.is_none() {
+        let length = arrays.output.len_of(Axis(axes[0]));
+        let small = Parts::new(total, size_of::<A>(), Cost::Transcendental, length).most >= total;
+        if let Some(matrices) = arrays.matrices(length).filter(|_| small) {
+            return matrices.run(side_by_side, &mut spaced(body, Rows::ONE));
+        }
+    }
+    let arrays = arrays.views();
     let mut arrangement = IxDyn::zeros(ndim);
     let outer_axes = (0..ndim).map(|position| order.axis(position)).filter(|axis| !axes.contains(axis));
     for (place, axis) in outer_axes.chain(axes.iter().copied()).enumerate() {
@@ -890,13 +928,13 @@ pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool
     arrays.divide(Parts::new(total, size_of::<A>(), Cost::Transcendental, length), &Visit { inner, side_by_side, whole, body });
 }
 
-impl<'a, A: Element, D: Dimension> RowArrays<'a, A, D> {
+impl<'a, A: Element, D: Dimension> RowViews<'a, A, D> {
     fn map<E>(
         self,
         view: impl Fn(ArrayView<'a, A, D>) -> ArrayView<'a, A, E>,
         view_mut: impl Fn(ArrayViewMut<'a, A, D>) -> ArrayViewMut<'a, A, E>,
-    ) -> RowArrays<'a, A, E> {
-        RowArrays { input: self.input.map(&view), output: view_mut(self.output), keep: self.keep.map(&view_mut), kept: self.kept.map(&view) }
+    ) -> RowViews<'a, A, E> {
+        RowViews { input: self.input.map(&view), output: view_mut(self.output), keep: self.keep.map(&view_mut), kept: self.kept.map(&view) }
     }
 
     fn all(&self, holds: impl Fn(ArrayView<'_, A, D>) -> bool) -> bool {
@@ -915,11 +953,11 @@ impl<'a, A: Element, D: Dimension> RowArrays<'a, A, D> {
     }
 
     /// The arrays at one index of the first axis.
-    fn at(&mut self, index: usize) -> RowArrays<'_, A, D::Smaller>
+    fn at(&mut self, index: usize) -> RowViews<'_, A, D::Smaller>
     where
         D: RemoveAxis,
     {
-        let all = RowArrays {
+        let all = RowViews {
             input: self.input.as_ref().map(|view| view.view()),
             output: self.output.view_mut(),
             keep: self.keep.as_mut().map(|view| view.view_mut()),
@@ -937,7 +975,7 @@ impl<'a, A: Element, D: Dimension> RowArrays<'a, A, D> {
     }
 }
 
-impl<'a, A: Element> RowArrays<'a, A> {
+impl<'a, A: Element> RowViews<'a, A, IxDyn> {
     /// Joins those of these axes that lie behind one another in the memory of all arrays.
     fn joined(mut self, axes: Range<usize>) -> Self {
         for axis in (axes.start + 1..axes.end).rev() {
@@ -978,8 +1016,7 @@ impl<'a, A: Element> RowArrays<'a, A> {
 
     fn run_with(self, visit: &Visit<'_, A>) {
         let neighbours = self.output.len_of(Axis(self.output.ndim() - visit.inner - 1));
-        let mut space = Space::new(if visit.whole { Rows::side_by_side(neighbours) } else { Rows::ONE });
-        self.run(visit, &mut |rows, row, keep, kept| (visit.body)(rows, row, keep, kept, &mut space));
+        self.run(visit, &mut spaced(visit.body, if visit.whole { Rows::side_by_side(neighbours) } else { Rows::ONE }));
     }
 
     fn run(mut self, visit: &Visit<'_, A>, body: &mut impl RowVisitor<A>) {
@@ -1001,8 +1038,8 @@ impl<'a, A: Element> RowArrays<'a, A> {
         }
     }
 
-    fn of_dimension<E: Dimension>(self) -> Result<RowArrays<'a, A, E>, ShapeError> {
-        Ok(RowArrays {
+    fn of_dimension<E: Dimension>(self) -> Result<RowViews<'a, A, E>, ShapeError> {
+        Ok(RowViews {
             input: self.input.map(ArrayBase::into_dimensionality).transpose()?,
             output: self.output.into_dimensionality()?,
             keep: self.keep.map(ArrayBase::into_dimensionality).transpose()?,
@@ -1029,7 +1066,7 @@ fn sides<A>(beside: &mut [A], fill: bool) -> (&mut [A], &[A]) {
     if fill { (beside, &[]) } else { (&mut [], beside) }
 }
 
-impl<A: Element, D: Dimension> RowArrays<'_, A, D> {
+impl<A: Element, D: Dimension> RowViews<'_, A, D> {
     /// One row that is a slice in all arrays, or several side by side.
     fn run_slices(self, rows: Rows, body: &mut impl RowVisitor<A>) {
         if let Some(row) = self.output.into_slice() {
@@ -1042,7 +1079,7 @@ impl<A: Element, D: Dimension> RowArrays<'_, A, D> {
     }
 }
 
-impl<A: Element> RowArrays<'_, A, Ix2> {
+impl<A: Element> RowViews<'_, A, Ix2> {
     fn run(self, side_by_side: bool, body: &mut impl RowVisitor<A>) {
         let (mut count, length) = self.output.dim();
         let slices = self.all(|view| length == 1 || view.strides()[1] == 1);

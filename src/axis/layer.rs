@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use ndarray::{ArrayD, ArrayRef, ArrayRefD, ArrayViewD, ArrayViewMutD, Axis, IxDyn, Zip};
+use ndarray::{ArrayD, ArrayRefD, Axis, IxDyn, Zip};
 
 use crate::{
     axis::{Keeps, RowKernel},
@@ -154,16 +154,16 @@ impl<F: RowKernel<A> + Clone + Default, A: Element> Body<A> for Along<F, A> {
 
     fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };
-        self.axes(output.ndim(), |axes| A::along_infer(&call, axes, input.map(ArrayRef::view), output.view_mut()));
+        self.axes(output.ndim(), |axes| A::along_infer(&call, axes, input, output));
     }
     fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         let mut kept = std::mem::take(&mut self.kept);
         let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };
-        self.axes(output.ndim(), |axes| A::along_forward(&call, axes, &mut kept, input.map(ArrayRef::view), output.view_mut()));
+        self.axes(output.ndim(), |axes| A::along_forward(&call, axes, &mut kept, input, output));
         self.kept = kept;
     }
     fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-        self.axes(output.ndim(), |axes| A::along_backward(&self.formula, axes, &self.kept, gradient.map(ArrayRef::view), output.view_mut()));
+        self.axes(output.ndim(), |axes| A::along_backward(&self.formula, axes, &self.kept, gradient, output));
     }
 }
 
@@ -176,7 +176,7 @@ pub struct Call<'a, A> {
 }
 
 /// Puts a number where an element is masked.
-fn set_masked<A: Element>(mask: Option<&ArrayD<bool>>, array: ArrayViewMutD<'_, A>, number: A) {
+fn set_masked<A: Element>(mask: Option<&ArrayD<bool>>, array: &mut ArrayRefD<A>, number: A) {
     if let Some(mask) = mask.and_then(|mask| mask.broadcast(array.raw_dim())) {
         Zip::from(array).and(mask).for_each(|y, &keep| {
             if !keep {
@@ -187,22 +187,15 @@ fn set_masked<A: Element>(mask: Option<&ArrayD<bool>>, array: ArrayViewMutD<'_, 
 }
 
 impl<A: Element> Call<'_, A> {
-    fn run(
-        &self,
-        order: &Order,
-        axes: &[usize],
-        mut input: Option<ArrayViewD<'_, A>>,
-        mut output: ArrayViewMutD<'_, A>,
-        mut keep: Option<ArrayViewMutD<'_, A>>,
-    ) {
+    fn run(&self, order: &Order, axes: &[usize], mut input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>, mut keep: Option<&mut ArrayRefD<A>>) {
         let level = kernel::level();
         if self.mask.is_some() {
             if let Some(input) = input.take() {
-                output.assign(&input);
+                output.assign(input);
             }
-            set_masked(self.mask, output.view_mut(), A::neg_infinity());
+            set_masked(self.mask, output, A::neg_infinity());
         }
-        let arrays = RowArrays { input, output, keep: keep.as_mut().map(|keep| keep.view_mut()), kept: None };
+        let arrays = RowArrays { input, output, keep: keep.as_deref_mut(), kept: None };
         rows(order, axes, self.kernel.side_by_side(), arrays, &|rows, row, keep, _, space| self.kernel.forward(level, rows, row, keep, self.zeros, space));
         if let Some(keep) = keep {
             // The sign tells a masked element from one whose probability underflowed.
@@ -211,32 +204,25 @@ impl<A: Element> Call<'_, A> {
     }
 }
 
-pub(crate) fn infer<A: Element>(call: &Call<'_, A>, axes: &[usize], input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
-    call.run(&Order::of_either(input.as_deref(), &output), axes, input, output, None);
+pub(crate) fn infer<A: Element>(call: &Call<'_, A>, axes: &[usize], input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+    call.run(&Order::of_either(input, output), axes, input, output, None);
 }
 
-pub(crate) fn forward<A: Element>(call: &Call<'_, A>, axes: &[usize], kept: &mut AlongKept<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+pub(crate) fn forward<A: Element>(call: &Call<'_, A>, axes: &[usize], kept: &mut AlongKept<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let AlongKept { record, values } = kept;
-    record.start_either(input.as_deref(), &output, output.shape());
+    record.start_either(input, output, output.shape());
     let keep = (call.kernel.keeps() == Keeps::Row).then(|| {
-        if values.shape() != output.shape() || Order::of(&values.view()) != record.order {
+        if values.shape() != output.shape() || Order::of(values) != record.order {
             *values = record.order.zeros(output.shape());
         }
-        values.view_mut()
+        &mut **values
     });
     call.run(&record.order, axes, input, output, keep);
     record.finish();
 }
 
-pub(crate) fn backward<A: Element>(
-    kernel: &dyn RowKernel<A>,
-    axes: &[usize],
-    kept: &AlongKept<A>,
-    gradient: Option<ArrayViewD<'_, A>>,
-    output: ArrayViewMutD<'_, A>,
-) {
+pub(crate) fn backward<A: Element>(kernel: &dyn RowKernel<A>, axes: &[usize], kept: &AlongKept<A>, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let level = kernel::level();
-    let values = (kernel.keeps() == Keeps::Row).then(|| kept.values.view());
-    let arrays = RowArrays { input: gradient, output, keep: None, kept: values };
+    let arrays = RowArrays { input: gradient, output, keep: None, kept: (kernel.keeps() == Keeps::Row).then_some(&*kept.values) };
     rows(&kept.record.order, axes, kernel.side_by_side(), arrays, &|rows, row, _, kept, space| kernel.backward(level, rows, row, kept, space));
 }

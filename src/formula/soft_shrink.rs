@@ -31,7 +31,7 @@ impl TwoSlope for SoftShrink {
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        super::Shrink::new(self.lambda, self.lambda).value(x)
+        x - x.at_least(-self.lambda).at_most(self.lambda)
     }
     #[inline(always)]
     fn upper<T: Real>(self, x: T) -> T::Mask {

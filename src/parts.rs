@@ -42,6 +42,11 @@ impl Rows {
         self.count
     }
 
+    /// From which length on the rows have sixteen times as many elements as a table for them, and each partial sum has four terms.
+    pub(crate) fn tall(self) -> usize {
+        (PARTS * self.places / self.count).max(4 * PARTS)
+    }
+
     /// The lines of a block: whole periods, few enough for the nearest cache.
     #[inline(always)]
     fn block(self, period: usize) -> usize {
@@ -61,9 +66,9 @@ pub struct Space<A: Element> {
 const TABLES: usize = 4;
 
 impl<A: Element> Space<A> {
-    /// For so many rows side by side, and all numbers that divide [`PARTS`].
-    pub(crate) fn new(rows: Rows) -> Self {
-        Self { tables: Scratch::new(TABLES * rows.places), sums: Scratch::new(2 * PARTS * rows.count.max(PARTS)) }
+    /// For up to so many rows side by side, and for sixteen.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { tables: Scratch::new(TABLES * PARTS * most), sums: Scratch::new(2 * PARTS * most.max(PARTS)) }
     }
 
     /// Tables; and room for sums.

@@ -10,6 +10,8 @@ use crate::pointwise::Cost;
 pub(crate) struct Parts {
     /// The most elements of a part. One part takes all of them where threads do not pay.
     pub(crate) most: usize,
+    /// How many threads there are for it.
+    pub(crate) threads: usize,
 }
 
 impl Parts {
@@ -20,7 +22,7 @@ impl Parts {
         let threads = if total < worth { 1 } else { threads() };
         // Several parts a thread, so that one that is late does not keep the others waiting for long.
         let most = if threads == 1 { total } else { (total / (4 * threads)).max(worth / 8).next_multiple_of(unit) };
-        Self { most }
+        Self { most, threads }
     }
 }
 

@@ -846,6 +846,8 @@ const LONG: usize = 48;
 const FEW: usize = 8;
 /// How many bytes of each array are brought together at a time, unless sixteen rows are more.
 const CACHED: usize = 1 << 18;
+/// Up to how many rows that stand side by side in memory stay there: each has sixteen partial sums, which take turns in the registers.
+const WIDEST: usize = 1 << 13;
 /// Up to how many elements rows stand side by side: `f32` counts so far.
 const LONGEST: usize = 1 << 24;
 
@@ -866,7 +868,7 @@ struct Visit<'a, A: Element> {
     /// The number of axes, the last ones, along which the elements of a row lie.
     inner: usize,
     side_by_side: bool,
-    /// Whether neighbours stay together, up to sixteen.
+    /// Whether neighbours [stand side by side](RowViews::stand_side_by_side), and stay there.
     whole: bool,
     body: RowBody<'a, A>,
 }
@@ -875,9 +877,9 @@ struct Visit<'a, A: Element> {
 trait RowVisitor<A>: FnMut(Rows, &mut [A], &mut [A], &[A]) {}
 impl<A, F: FnMut(Rows, &mut [A], &mut [A], &[A])> RowVisitor<A> for F {}
 
-/// For so many rows side by side at most, or as many as a buffer has.
-fn spaced<A: Element>(body: RowBody<'_, A>, rows: Rows) -> impl RowVisitor<A> {
-    let mut space = Space::new(rows);
+/// For so many rows side by side at most, or sixteen.
+fn spaced<A: Element>(body: RowBody<'_, A>, most: usize) -> impl RowVisitor<A> {
+    let mut space = Space::new(most);
     move |rows, row, keep, kept| body(rows, row, keep, kept, &mut space)
 }
 
@@ -892,7 +894,7 @@ pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool
         let length = arrays.output.len_of(Axis(axes[0]));
         let small = Parts::new(total, size_of::<A>(), Cost::Transcendental, length).most >= total;
         if let Some(matrices) = arrays.matrices(length).filter(|_| small) {
-            return matrices.run(side_by_side, &mut spaced(body, Rows::ONE));
+            return matrices.run(side_by_side, &mut spaced(body, 1));
         }
     }
     let arrays = arrays.views();
@@ -941,13 +943,12 @@ impl<'a, A: Element, D: Dimension> RowViews<'a, A, D> {
         holds(self.output.view()) && self.input.iter().chain(&self.kept).all(|view| holds(view.view())) && self.keep.iter().all(|view| holds(view.view()))
     }
 
-    /// Whether the rows along the last axis are long and stand side by side in memory as a kernel takes them, not too many of them for their partial sums to stay
-    /// in the cache.
+    /// Whether the rows along the last axis stand side by side in memory as a kernel takes them, and are long beside the tables that it needs for them.
     fn stand_side_by_side(&self) -> bool {
-        const TALL: usize = 64;
-        const WIDEST: usize = 1 << 11;
         self.all(|view| match (view.shape(), view.strides()) {
-            (&[.., rows, length], &[.., 1, step]) => (2..=WIDEST).contains(&rows) && length >= TALL && step.unsigned_abs() == rows && step > 0,
+            (&[.., rows, length], &[.., 1, step]) => {
+                (2..=WIDEST).contains(&rows) && usize::try_from(step) == Ok(rows) && (Rows::side_by_side(rows).tall()..=LONGEST).contains(&length)
+            }
             _ => false,
         })
     }
@@ -997,10 +998,15 @@ impl<'a, A: Element> RowViews<'a, A, IxDyn> {
 
     /// Divides the rows between threads, in whole sixteens where there are enough.
     fn divide(self, parts: Parts, visit: &Visit<'_, A>) {
-        let (axis, total) = (Axis(self.longest(visit.inner)), self.output.len());
-        let length = self.output.len_of(axis);
+        let (total, ndim) = (self.output.len(), self.output.ndim());
+        // To bring neighbours together elsewhere takes twice the time that it takes to work on them where they stand side by side, so two threads do not part them.
+        let matrices: usize = self.output.shape()[..ndim - visit.inner - 1].iter().product();
+        let together = visit.whole && (parts.threads <= 2 || matrices >= parts.threads);
+        let inner = visit.inner + usize::from(together);
+        let axis = Axis(self.longest(inner));
+        let length = if ndim > inner { self.output.len_of(axis) } else { 1 };
         let rows = (parts.most / (total / length)).max(1);
-        let rows = if rows > PARTS / 2 || visit.whole && axis.index() + 2 == self.output.ndim() { rows.next_multiple_of(PARTS) } else { rows };
+        let rows = if rows > PARTS / 2 || visit.whole && !together { rows.next_multiple_of(PARTS) } else { rows };
         if total <= parts.most || length <= rows {
             return self.run_with(visit);
         }
@@ -1016,7 +1022,7 @@ impl<'a, A: Element> RowViews<'a, A, IxDyn> {
 
     fn run_with(self, visit: &Visit<'_, A>) {
         let neighbours = self.output.len_of(Axis(self.output.ndim() - visit.inner - 1));
-        self.run(visit, &mut spaced(visit.body, if visit.whole { Rows::side_by_side(neighbours) } else { Rows::ONE }));
+        self.run(visit, &mut spaced(visit.body, if visit.whole { neighbours } else { 1 }));
     }
 
     fn run(mut self, visit: &Visit<'_, A>, body: &mut impl RowVisitor<A>) {

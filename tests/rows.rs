@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{assert_same, input, layer};
+use common::{assert_same, input, layer, on_threads};
 use ndarray::{Array1, ArrayD, Axis, Dimension, IxDyn};
 use ndarray_activations::{AllMasked, Element, Layer, LogSoftmax, Softmax, Softmin, testing};
 
@@ -90,7 +90,7 @@ fn alone_and_among_others_f64() {
 fn beside_one_another() {
     fn check<A: Element>(name: &str) {
         let mut alone = layer::<A>(name);
-        for (length, count) in [(64, 2), (79, 3), (200, 8), (65, 10), (1001, 16), (100, 40), (3000, 41), (70, 250), (66, 2050)] {
+        for (length, count) in [(64, 2), (255, 3), (300, 3), (200, 8), (140, 10), (1001, 16), (100, 40), (3000, 41), (140, 250), (66, 2050), (130, 2050)] {
             let (xs, gs) = (rows::<A>(length, 1), rows::<A>(length, 50));
             let (mut ys, mut backs) = (Vec::new(), Vec::new());
             for (x, g) in xs.iter().zip(&gs) {
@@ -100,9 +100,14 @@ fn beside_one_another() {
             let place = |rows: &[ArrayD<A>]| ArrayD::from_shape_fn(vec![5, length, count], |i| rows[(i[0] + i[2]) % ROWS][i[1]]);
             let what = format!("{name}, {count} rows of {length}");
             let mut layer = layer::<A>(&format!("{name}(1)"));
-            assert_same(layer.infer(&place(&xs)).unwrap().view(), place(&ys).view(), &what);
-            assert_same(layer.forward(&place(&xs)).unwrap().view(), place(&ys).view(), &what);
-            assert_same(layer.backward(&place(&gs)).unwrap().view(), place(&backs).view(), &format!("gradient, {what}"));
+            // Eight threads part neighbours, two do not.
+            for threads in [1, 2, 8] {
+                on_threads(threads, || {
+                    assert_same(layer.infer(&place(&xs)).unwrap().view(), place(&ys).view(), &what);
+                    assert_same(layer.forward(&place(&xs)).unwrap().view(), place(&ys).view(), &what);
+                    assert_same(layer.backward(&place(&gs)).unwrap().view(), place(&backs).view(), &format!("gradient, {what}"));
+                });
+            }
         }
     }
     for name in ["softmax", "log_softmax", "softmin"] {

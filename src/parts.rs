@@ -1,4 +1,5 @@
-//! Reductions in a fixed order: sixteen partial sums by index modulo 16, joined as a tree, whatever the vector width.
+//! Rows as lines of sixteen elements, tables of numbers for them, and reductions in a fixed order: sixteen partial sums by index modulo 16, joined as a tree,
+//! whatever the vector width.
 
 use std::{array, mem::take, ops::Range};
 
@@ -17,8 +18,8 @@ pub(crate) const VECTORS: usize = 8;
 
 /// How rows stand in a slice: how many of them side by side, the first elements of all, then the second ones, and so on; one row is one beside none.
 ///
-/// Either way a kernel sees lines of sixteen elements, and a place is where an element stands in them. Sixteen elements of each row, that is as many lines as there
-/// are rows, have one place in all partial sums each: the partial sums of a row are those by index modulo 16, whatever stands beside it.
+/// Either way a kernel sees lines of sixteen elements. Sixteen elements of each row make as many lines as there are rows, and are a period: after it elements at
+/// the same places add to the same partial sums. So the partial sums of a row are those by index modulo 16, whatever stands beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rows {
     count: usize,
@@ -42,7 +43,7 @@ impl Rows {
         self.count
     }
 
-    /// From which length on the rows have sixteen times as many elements as a table for them, and each partial sum has four terms.
+    /// From which length on the rows have sixteen times as many elements as a table, and each partial sum has four terms: then neither costs much.
     pub(crate) fn tall(self) -> usize {
         (PARTS * self.places / self.count).max(4 * PARTS)
     }
@@ -177,7 +178,8 @@ pub(crate) fn with_kept<A: Element>(rows: Rows, gradient: &mut [A], kept: &[A], 
     );
 }
 
-/// Calls `body` for the numbers of lines in a period of so many, with where their lines begin and end, in one block of all lines after the other.
+/// Calls `body` for the first `used` lines of a period, with the number of each and where the lines that stand in its place begin and end: in one block of all lines
+/// after the other, so that they are near while the places take turns.
 #[inline(always)]
 pub(crate) fn by_number(rows: Rows, lines: usize, used: usize, period: usize, mut body: impl FnMut(usize, Range<usize>)) {
     let block = rows.block(period);

@@ -919,14 +919,14 @@ pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool
     arrays = arrays.joined(0..outer);
     // Neighbours lie along the last axis of rows, or along the longest if these are few.
     let (last, longest) = (arrays.output.ndim() - inner - 1, arrays.longest(inner));
-    let whole = side_by_side && inner == 1 && arrays.stand_side_by_side();
-    if arrays.output.len_of(Axis(last)) <= PARTS / 2 && !whole {
+    let whole = |arrays: &RowViews<'_, A, IxDyn>| side_by_side && inner == 1 && arrays.stand_side_by_side();
+    if arrays.output.len_of(Axis(last)) <= PARTS / 2 && !whole(&arrays) {
         arrays = each!(arrays, |view| {
             view.swap_axes(last, longest);
             view
         });
     }
-    let length = arrays.output.shape()[last + 1..].iter().product();
+    let (whole, length) = (whole(&arrays), arrays.output.shape()[last + 1..].iter().product());
     arrays.divide(Parts::new(total, size_of::<A>(), Cost::Transcendental, length), &Visit { inner, side_by_side, whole, body });
 }
 

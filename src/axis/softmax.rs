@@ -326,8 +326,8 @@ fn replace_with<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], ke
     );
 }
 
-/// The sum of all e^(x - max), less 1, times the shift, in two words: no digit of a small remainder is lost to the largest element's 1. Each exponential goes to
-/// `store`, shifted up.
+/// The sum of all e^(x - max), less 1, in two words: no digit of a small remainder is lost to the largest element's 1. Each exponential goes to `store`, shifted
+/// up.
 #[inline(always)]
 fn others<'a, S: Simd, A: Element>(
     simd: S,

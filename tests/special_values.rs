@@ -91,6 +91,15 @@ fn infinities_give_the_limit() {
 }
 
 #[test]
+fn soft_shrinkage_by_more_than_any_element() {
+    // Infinite as an f32.
+    for (x, value) in [(INF, INF), (-INF, -INF), (1e38, 0.0), (-3.0, 0.0)] {
+        assert_eq!(at::<f32>("soft_shrink(1e300)", x).0, value);
+        assert_eq!(at::<f64>("soft_shrink(1e300)", x).0, value);
+    }
+}
+
+#[test]
 #[rustfmt::skip]
 fn kinks_follow_the_conventions() {
     check(&[

@@ -31,7 +31,9 @@ impl TwoSlope for SoftShrink {
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        x - x.at_least(-self.lambda).at_most(self.lambda)
+        // Held, so that infinity less the largest λ stays infinity.
+        let lambda = self.lambda.min(if T::SINGLE { f64::from(f32::MAX) } else { f64::MAX });
+        x - x.at_least(-lambda).at_most(lambda)
     }
     #[inline(always)]
     fn upper<T: Real>(self, x: T) -> T::Mask {

@@ -837,7 +837,7 @@ struct RowViews<'a, A, D> {
     kept: Option<ArrayView<'a, A, D>>,
 }
 
-/// Gets one row, or sixteen side by side, with as many elements to fill and to read, or none.
+/// Gets one row, or several side by side, with as many elements to fill and to read, or none, and what a kernel needs beside them.
 type RowBody<'a, A> = &'a (dyn Fn(Rows, &mut [A], &mut [A], &[A], &mut Space<A>) + Sync);
 
 /// From how many elements on a row fills the vectors by itself.
@@ -873,7 +873,7 @@ struct Visit<'a, A: Element> {
     body: RowBody<'a, A>,
 }
 
-/// [`RowBody`] with what it needs beside the rows.
+/// [`RowBody`] with what a kernel needs beside the rows.
 trait RowVisitor<A>: FnMut(Rows, &mut [A], &mut [A], &[A]) {}
 impl<A, F: FnMut(Rows, &mut [A], &mut [A], &[A])> RowVisitor<A> for F {}
 

@@ -279,15 +279,14 @@ impl<T: Real> Sums<T> {
     /// The total of vectors of `n` numbers, in two words.
     #[inline(always)]
     pub(crate) fn total(self, n: usize) -> (f64, f64) {
-        let (mut hi, mut lo) = self.finish(n);
-        if T::SPARE {
-            // Digits enough for the few additions of a tree.
-            for width in [8, 4, 2, 1] {
-                (0..width).for_each(|i| hi[i] += hi[i + width]);
-            }
-            return (hi[0], 0.0);
-        }
-        join(&mut hi, &mut lo, 1);
+        let (hi, lo) = self.finish(n);
+        Self::joined(hi, lo)
+    }
+
+    /// The total of one row's finished sums. Of `f32` the one word has digits enough for the few additions of a tree.
+    #[inline(always)]
+    fn joined(mut hi: [f64; PARTS], mut lo: [f64; PARTS]) -> (f64, f64) {
+        join(&mut hi, if T::SINGLE { &mut [] } else { &mut lo }, 1);
         (hi[0], lo[0])
     }
 }
@@ -397,9 +396,7 @@ pub(crate) fn sum<'a, A: Element, T: Real>(
     }
     if let ((1, PARTS), [first_hi], [first_lo, ..]) = ((rows.count, used), &mut *hi, &mut *lo) {
         // In registers.
-        let (mut hi, mut lo) = (*first_hi, *first_lo);
-        join(&mut hi, if T::SINGLE { &mut [] } else { &mut lo }, 1);
-        (first_hi[0], first_lo[0]) = (hi[0], lo[0]);
+        (first_hi[0], first_lo[0]) = Sums::<T>::joined(*first_hi, *first_lo);
     } else {
         join(&mut all_hi[..used], if T::SINGLE { &mut [] } else { &mut all_lo[..used] }, rows.count);
     }

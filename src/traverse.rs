@@ -868,7 +868,7 @@ struct Visit<'a, A: Element> {
     /// The number of axes, the last ones, along which the elements of a row lie.
     inner: usize,
     side_by_side: bool,
-    /// Whether neighbours [stand side by side](RowViews::stand_side_by_side), and stay there.
+    /// Whether neighbours [stand side by side](RowViews::stand_side_by_side): there they stay, unless threads part them.
     whole: bool,
     body: RowBody<'a, A>,
 }
@@ -890,10 +890,16 @@ pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool
     if total == 0 {
         return;
     }
-    if axes.len() == 1 && axes[0] + 1 == ndim && order.0.is_none() {
-        let length = arrays.output.len_of(Axis(axes[0]));
-        let small = Parts::new(total, size_of::<A>(), Cost::Transcendental, length).most >= total;
-        if let Some(matrices) = arrays.matrices(length).filter(|_| small) {
+    let parts = |length| Parts::new(total, size_of::<A>(), Cost::Transcendental, length);
+    // The usual case: what follows takes longer than a small array's rows.
+    if order.0.is_none()
+        && let &[axis] = axes
+        && axis + 1 == ndim
+    {
+        let length = arrays.output.len_of(Axis(axis));
+        if parts(length).most >= total
+            && let Some(matrices) = arrays.matrices(length)
+        {
             return matrices.run(side_by_side, &mut spaced(body, 1));
         }
     }
@@ -927,7 +933,7 @@ pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool
         });
     }
     let (whole, length) = (whole(&arrays), arrays.output.shape()[last + 1..].iter().product());
-    arrays.divide(Parts::new(total, size_of::<A>(), Cost::Transcendental, length), &Visit { inner, side_by_side, whole, body });
+    arrays.divide(parts(length), &Visit { inner, side_by_side, whole, body });
 }
 
 impl<'a, A: Element, D: Dimension> RowViews<'a, A, D> {

@@ -2,7 +2,7 @@
 
 use fearless_simd::Simd;
 
-use super::{Keeps, kernel::row_kernels, softmax::maximum};
+use super::{Keeps, kernel::row_kernels, softmax::largest};
 use crate::{
     element::Element,
     parts::{Rows, Space},
@@ -32,11 +32,9 @@ impl Hardmax {
     const KEEPS: Keeps = Keeps::Nothing;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], _keep: &mut [A], _zeros: bool, space: &mut Space<A>) {
+    fn forward_at<S: Simd, A: Element>(simd: S, _rows: Rows, row: &mut [A], _keep: &mut [A], _zeros: bool, space: &mut Space<A>) {
         let nan = row.iter().fold(false, |nan, x| nan | x.is_nan());
-        let ([max, ..], _) = space.split(rows);
-        maximum(simd, rows, row, 1.0, max);
-        let max = max[0][0];
+        let max = largest(simd, row, space);
         let winner = row.iter().position(|&x| x == max);
         row.fill(if nan { A::nan() } else { A::zero() });
         if let Some(y) = winner.filter(|_| !nan).and_then(|winner| row.get_mut(winner)) {

@@ -67,7 +67,7 @@ fn padding<A: Element>(sign: f64) -> A {
 
 /// The largest element of each row, times the sign; -infinity for none, NaN not counted.
 #[inline(always)]
-pub(super) fn maximum<S: Simd, A: Element>(simd: S, rows: Rows, row: &[A], sign: f64, largest: &mut Table<A>) {
+fn maximum<S: Simd, A: Element>(simd: S, rows: Rows, row: &[A], sign: f64, largest: &mut Table<A>) {
     let (n, period) = (A::Native::<S>::LEN, largest.len());
     let (lines, rest) = row.as_chunks::<PARTS>();
     largest.fill([A::neg_infinity(); PARTS]);
@@ -101,6 +101,14 @@ pub(super) fn maximum<S: Simd, A: Element>(simd: S, rows: Rows, row: &[A], sign:
         }
     }
     join_places(rows, largest, larger);
+}
+
+/// [`maximum`] of one row.
+#[inline(always)]
+pub(super) fn largest<S: Simd, A: Element>(simd: S, row: &[A], space: &mut Space<A>) -> A {
+    let ([largest, ..], _) = space.split(Rows::ONE);
+    maximum(simd, Rows::ONE, row, 1.0, largest);
+    largest[0][0]
 }
 
 /// From where on a maximum is subtracted beforehand.

@@ -2,7 +2,7 @@
 
 use fearless_simd::{Simd, SimdBase, SimdFloatElement};
 
-use super::{Keeps, kernel::row_kernels, softmax::maximum};
+use super::{Keeps, kernel::row_kernels, softmax::largest};
 use crate::{
     element::Element,
     kernel::{copy, load},
@@ -166,11 +166,9 @@ impl Sparsemax {
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, space: &mut Space<A>) {
+    fn forward_at<S: Simd, A: Element>(simd: S, _rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, space: &mut Space<A>) {
         let nan = row.iter().fold(false, |nan, x| nan | x.is_nan());
-        let ([max, ..], _) = space.split(rows);
-        maximum(simd, rows, row, 1.0, max);
-        let max = max[0][0];
+        let max = largest(simd, row, space);
         if nan || max == A::neg_infinity() {
             row.fill(if zeros && !nan { A::zero() } else { A::nan() });
         } else if max == A::infinity() {

@@ -8,7 +8,8 @@ use crate::{
     elementwise::Kept,
     kernel::{self, Keep, Kind, WORD, at_level},
     pointwise::Cost,
-    traverse::{Positioned, Runs, Split, pass},
+    threads::Split,
+    traverse::{Positioned, Runs, pass},
 };
 
 /// The increment of SplitMix64: 2^64 divided by the golden ratio, odd.

@@ -8,10 +8,11 @@ use crate::{
     body::{Body, Record, layer_methods},
     element::Element,
     error::Result,
-    kernel::{self, Keep, Kernel, Kind, Own, WORD},
+    kernel::{self, Keep, Kernel, Kind, Own, Read, WORD},
     layer::Layer,
     pointwise::{Cost, Pointwise},
-    traverse::{Order, Split, fresh, pass, pass_along},
+    threads::Parts,
+    traverse::{Order, fresh, pass, pass_along},
 };
 
 /// A formula applied to every element: the layer behind `ReLU`, `GELU`, `Mish` and all the other pointwise activations.
@@ -125,48 +126,6 @@ impl<F: Kernel<A>, A> fmt::Display for Elementwise<F, A> {
     }
 }
 
-impl<A: Send> Split for Keep<'_, A> {
-    fn split(self, at: usize) -> (Self, Self) {
-        match self {
-            Self::Nothing => (Self::Nothing, Self::Nothing),
-            Self::Derivative(values) => {
-                let (left, right) = values.split_at_mut(at);
-                (Self::Derivative(left), Self::Derivative(right))
-            }
-            Self::Bits(words) => {
-                let (left, right) = words.split_at_mut(at.div_ceil(WORD));
-                (Self::Bits(left), Self::Bits(right))
-            }
-        }
-    }
-}
-
-/// What was kept, while backward reads it.
-#[derive(Clone, Copy)]
-pub(crate) enum Read<'a, A> {
-    Derivative(&'a [A]),
-    /// The bits, and the slopes that they choose from.
-    Bits(&'a [u64], f64, f64),
-    /// One slope everywhere.
-    Constant(f64),
-}
-
-impl<A: Sync> Split for Read<'_, A> {
-    fn split(self, at: usize) -> (Self, Self) {
-        match self {
-            Self::Derivative(values) => {
-                let (left, right) = values.split_at(at);
-                (Self::Derivative(left), Self::Derivative(right))
-            }
-            Self::Bits(words, lower, upper) => {
-                let (left, right) = words.split_at(at.div_ceil(WORD));
-                (Self::Bits(left, lower, upper), Self::Bits(right, lower, upper))
-            }
-            Self::Constant(slope) => (Self::Constant(slope), Self::Constant(slope)),
-        }
-    }
-}
-
 /// The kernel on slices, with this thread's instruction set.
 fn running<A: Element>(kernel: &dyn Kernel<A>) -> impl Fn(Option<&[A]>, &mut [A], Keep<'_, A>) + Sync {
     let level = kernel::level();
@@ -183,7 +142,7 @@ pub(crate) fn infer_new<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRefD<A>
 
 fn values_new<A: Element>(kernel: &dyn Kernel<A>, order: &Order, input: &ArrayRefD<A>, keep: Keep<'_, A>) -> ArrayD<A> {
     let level = kernel::level();
-    fresh(order, kernel.cost(), input, keep, &running(kernel), Some(&|x, keep| kernel.run_new(level, x, keep)))
+    fresh(order, kernel.cost(), input, keep, &running(kernel), Some(&|parts, x, keep| kernel.run_new(level, parts, x, keep)))
 }
 
 /// The derivative alone, as a new array.
@@ -221,30 +180,14 @@ pub(crate) fn forward_new<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>
     output
 }
 
-/// What backward does with slices of a gradient and of what was kept.
-fn returning<A: Element>() -> impl Fn(Option<&[A]>, &mut [A], Read<'_, A>) + Sync {
-    let level = kernel::level();
-    move |g, y, read| match read {
-        Read::Derivative(derivative) => kernel::multiply(level, g, derivative, y),
-        Read::Bits(bits, lower, upper) => kernel::choose(level, g, bits, y, lower, upper),
-        Read::Constant(slope) => kernel::scale(g, y, slope),
-    }
-}
-
 pub(crate) fn backward<A: Element>(kept: &Kept<A>, kind: Kind, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-    pass(&kept.record.order, Cost::Memory, gradient, output, kept.read(kind), &returning());
+    let level = kernel::level();
+    pass(&kept.record.order, Cost::Memory, gradient, output, kept.read(kind), &|g, y, read| kernel::backward(level, g, read, y));
 }
 
 pub(crate) fn backward_new<A: Element>(kept: &Kept<A>, kind: Kind, gradient: &ArrayRefD<A>) -> ArrayD<A> {
     let level = kernel::level();
-    let new = |g: &[A], read: Read<'_, A>| match read {
-        Read::Derivative(derivative) => kernel::multiply_new(level, g, derivative),
-        Read::Bits(bits, lower, upper) => kernel::choose_new(level, g, bits, lower, upper),
-        Read::Constant(slope) => {
-            let mut gradient = g.to_vec();
-            kernel::scale(None, &mut gradient, slope);
-            gradient
-        }
-    };
-    fresh(&kept.record.order, Cost::Memory, gradient, kept.read(kind), &returning(), Some(&new))
+    let body = |g: Option<&[A]>, y: &mut [A], read: Read<'_, A>| kernel::backward(level, g, read, y);
+    let new = |parts: Parts, g: &[A], read: &mut Read<'_, A>| Some(kernel::new_backward(level, parts, g, *read));
+    fresh(&kept.record.order, Cost::Memory, gradient, kept.read(kind), &body, Some(&new))
 }

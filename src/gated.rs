@@ -7,13 +7,13 @@ use ndarray::{ArrayD, ArrayRef, ArrayRefD, ArrayViewD, ArrayViewMutD, Axis};
 use crate::{
     body::{Body, Record, Resized, divided, layer_methods},
     element::Element,
-    elementwise::Read,
     error::Result,
     formula,
-    kernel::{self, Keep, Kernel, Kind, WORD},
+    kernel::{self, Keep, Kernel, Kind, Read, WORD},
     layer::Layer,
     pointwise::Cost,
-    traverse::{BLOCK, Order, Reader, Source, Split, fresh, pass},
+    threads::Split,
+    traverse::{BLOCK, Order, Reader, Source, fresh, pass},
 };
 
 /// A gated linear unit: the input is cut in two halves a and b along an axis, and the output is $a ⊙ f(b)$, half as long. The layer behind [`GLU`],
@@ -282,7 +282,7 @@ pub(crate) fn forward<A: Element>(
                         }
                         (Kind::TwoSlope { lower, .. }, _) => {
                             kernel.run(level, Some(b), gate, Keep::Nothing);
-                            kernel::scale(Some(a), slope, lower);
+                            kernel::backward(level, Some(a), Read::Constant(lower), slope);
                         }
                     }
                     kernel::multiply(level, Some(a), gate, y);

@@ -10,12 +10,13 @@ use std::{cell::Cell, fmt::Debug, ops::Range};
 use fearless_simd::{Level, Simd, SimdBase, SimdFloatElement};
 
 use self::chunks::CHUNK;
-pub(crate) use self::chunks::{choose, choose_new, multiply, multiply_new, new_smooth, new_two_slope, run_two_slope};
+pub(crate) use self::chunks::{choose, copy_new, multiply, new_backward, new_smooth, new_two_slope, run_two_slope};
 
 use crate::{
     element::Element,
     pointwise::{Cost, Pointwise},
     real::{Lanes, Work as _},
+    threads::{Parts, Split},
 };
 
 /// The most lanes of any instruction set.
@@ -48,8 +49,7 @@ macro_rules! at_level {
                             || $body,
                         )
                     } else {
-                        // Never: every such CPU has SSE2.
-                        Default::default()
+                        unreachable!("every such CPU has SSE2")
                     }
                 }
             }
@@ -123,6 +123,48 @@ impl<A> Keep<'_, A> {
     }
 }
 
+impl<A: Send> Split for Keep<'_, A> {
+    fn split(self, at: usize) -> (Self, Self) {
+        match self {
+            Self::Nothing => (Self::Nothing, Self::Nothing),
+            Self::Derivative(values) => {
+                let (left, right) = values.split_at_mut(at);
+                (Self::Derivative(left), Self::Derivative(right))
+            }
+            Self::Bits(words) => {
+                let (left, right) = words.split_at_mut(at.div_ceil(WORD));
+                (Self::Bits(left), Self::Bits(right))
+            }
+        }
+    }
+}
+
+/// What was kept, while backward reads it.
+#[derive(Clone, Copy)]
+pub(crate) enum Read<'a, A> {
+    Derivative(&'a [A]),
+    /// The bits, and the slopes that they choose from.
+    Bits(&'a [u64], f64, f64),
+    /// One slope everywhere.
+    Constant(f64),
+}
+
+impl<A: Sync> Split for Read<'_, A> {
+    fn split(self, at: usize) -> (Self, Self) {
+        match self {
+            Self::Derivative(values) => {
+                let (left, right) = values.split_at(at);
+                (Self::Derivative(left), Self::Derivative(right))
+            }
+            Self::Bits(words, lower, upper) => {
+                let (left, right) = words.split_at(at.div_ceil(WORD));
+                (Self::Bits(left, lower, upper), Self::Bits(right, lower, upper))
+            }
+            Self::Constant(slope) => (Self::Constant(slope), Self::Constant(slope)),
+        }
+    }
+}
+
 /// What a formula needs to have kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
@@ -151,14 +193,9 @@ pub trait Kernel<A>: Debug + Send + Sync {
     fn cost(&self) -> Cost;
     /// The values at `input`, or at `output` itself where there is no input; `keep` is filled alongside.
     fn run(&self, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>);
-    /// The values at `input`, in new memory: zeroed first, where a kernel does not know better.
-    fn run_new(&self, level: Level, input: &[A], keep: Keep<'_, A>) -> Vec<A>
-    where
-        A: Element,
-    {
-        let mut output = vec![A::zero(); input.len()];
-        self.run(level, Some(input), &mut output, keep);
-        output
+    /// The values at `input`, in new memory that is written but once; `None`, and nothing done, where a kernel cannot do that.
+    fn run_new(&self, _level: Level, _parts: Parts, _input: &[A], _keep: &mut Keep<'_, A>) -> Option<Vec<A>> {
+        None
     }
 }
 
@@ -191,8 +228,8 @@ impl<P: Pointwise, A: Element> Kernel<A> for Own<P> {
 pub(crate) trait Compiled {
     fn run_single(&self, level: Level, input: Option<&[f32]>, output: &mut [f32], keep: Keep<'_, f32>);
     fn run_double(&self, level: Level, input: Option<&[f64]>, output: &mut [f64], keep: Keep<'_, f64>);
-    fn new_single(&self, level: Level, input: &[f32], keep: Keep<'_, f32>) -> Vec<f32>;
-    fn new_double(&self, level: Level, input: &[f64], keep: Keep<'_, f64>) -> Vec<f64>;
+    fn new_single(&self, level: Level, parts: Parts, input: &[f32], keep: &mut Keep<'_, f32>) -> Option<Vec<f32>>;
+    fn new_double(&self, level: Level, parts: Parts, input: &[f64], keep: &mut Keep<'_, f64>) -> Option<Vec<f64>>;
 }
 
 /// Compiles a formula for both element types.
@@ -243,8 +280,14 @@ macro_rules! kernels {
             fn run(&self, level: fearless_simd::Level, input: Option<&[A]>, output: &mut [A], keep: $crate::kernel::Keep<'_, A>) {
                 self.chosen::<A>().run(level, input, output, keep);
             }
-            fn run_new(&self, level: fearless_simd::Level, input: &[A], keep: $crate::kernel::Keep<'_, A>) -> Vec<A> {
-                self.chosen::<A>().run_new(level, input, keep)
+            fn run_new(
+                &self,
+                level: fearless_simd::Level,
+                parts: $crate::threads::Parts,
+                input: &[A],
+                keep: &mut $crate::kernel::Keep<'_, A>,
+            ) -> Option<Vec<A>> {
+                self.chosen::<A>().run_new(level, parts, input, keep)
             }
         }
     };
@@ -256,11 +299,23 @@ macro_rules! kernels {
             fn run_double(&self, level: fearless_simd::Level, input: Option<&[f64]>, output: &mut [f64], keep: $crate::kernel::Keep<'_, f64>) {
                 $crate::kernel::$run(*self, level, input, output, keep);
             }
-            fn new_single(&self, level: fearless_simd::Level, input: &[f32], keep: $crate::kernel::Keep<'_, f32>) -> Vec<f32> {
-                $crate::kernel::$new(*self, level, input, keep)
+            fn new_single(
+                &self,
+                level: fearless_simd::Level,
+                parts: $crate::threads::Parts,
+                input: &[f32],
+                keep: &mut $crate::kernel::Keep<'_, f32>,
+            ) -> Option<Vec<f32>> {
+                $crate::kernel::$new(*self, level, parts, input, keep)
             }
-            fn new_double(&self, level: fearless_simd::Level, input: &[f64], keep: $crate::kernel::Keep<'_, f64>) -> Vec<f64> {
-                $crate::kernel::$new(*self, level, input, keep)
+            fn new_double(
+                &self,
+                level: fearless_simd::Level,
+                parts: $crate::threads::Parts,
+                input: &[f64],
+                keep: &mut $crate::kernel::Keep<'_, f64>,
+            ) -> Option<Vec<f64>> {
+                $crate::kernel::$new(*self, level, parts, input, keep)
             }
         }
     };
@@ -277,8 +332,14 @@ macro_rules! kernels {
         fn run(&self, level: fearless_simd::Level, input: Option<&[A]>, output: &mut [A], keep: $crate::kernel::Keep<'_, A>) {
             A::run_compiled(self, level, input, output, keep);
         }
-        fn run_new(&self, level: fearless_simd::Level, input: &[A], keep: $crate::kernel::Keep<'_, A>) -> Vec<A> {
-            A::new_compiled(self, level, input, keep)
+        fn run_new(
+            &self,
+            level: fearless_simd::Level,
+            parts: $crate::threads::Parts,
+            input: &[A],
+            keep: &mut $crate::kernel::Keep<'_, A>,
+        ) -> Option<Vec<A>> {
+            A::new_compiled(self, level, parts, input, keep)
         }
     };
 }
@@ -519,8 +580,17 @@ pub(crate) fn blocks<A: Element>(input: Option<&[A]>, output: &mut [A], mut body
     }
 }
 
+/// `output` = the gradient times the derivative, in place without a gradient; exactly 0 for slope 0.
+pub(crate) fn backward<A: Element>(level: Level, gradient: Option<&[A]>, read: Read<'_, A>, output: &mut [A]) {
+    match read {
+        Read::Derivative(derivative) => multiply(level, gradient, derivative, output),
+        Read::Bits(bits, lower, upper) => choose(level, gradient, bits, output, lower, upper),
+        Read::Constant(slope) => scale(gradient, output, slope),
+    }
+}
+
 /// `output = gradient · slope`, exactly 0 for slope 0.
-pub(crate) fn scale<A: Element>(gradient: Option<&[A]>, output: &mut [A], slope: f64) {
+fn scale<A: Element>(gradient: Option<&[A]>, output: &mut [A], slope: f64) {
     if let Some(gradient) = gradient {
         copy(gradient, output);
     }

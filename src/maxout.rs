@@ -14,7 +14,8 @@ use crate::{
     layer::Layer,
     pointwise::Cost,
     scratch::Scratch,
-    traverse::{BLOCK, Order, Positioned, Reader, Split, pass},
+    threads::Split,
+    traverse::{BLOCK, Order, Positioned, Reader, pass},
 };
 
 /// Maxout, the largest of k consecutive elements along an axis: $y_j = \max(x_{jk}, …, x_{jk+k-1})$, so that an axis of length n k becomes one of length n
@@ -80,9 +81,23 @@ impl<A: Element> Maxout<A> {
     /// The largest of so many consecutive elements along the last axis, whatever the number of axes.
     ///
     /// # Panics
-    /// For 0 pieces.
+    /// For 0 pieces; [`try_last_axis`](Self::try_last_axis) gives an error instead.
     pub fn last_axis(pieces: usize) -> Self {
-        or_panic(Self::along(pieces, None))
+        or_panic(Self::try_last_axis(pieces))
+    }
+
+    /// The largest of so many consecutive elements along the last axis, whatever the number of axes.
+    ///
+    /// ```
+    /// use ndarray_activations::Maxout;
+    /// assert!(Maxout::<f32>::try_last_axis(2).is_ok());
+    /// assert!(Maxout::<f32>::try_last_axis(0).is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidParameter`](ActivationError::InvalidParameter) for 0 pieces.
+    pub fn try_last_axis(pieces: usize) -> Result<Self> {
+        Self::along(pieces, None)
     }
 
     /// The axis, of an array that was checked before.

@@ -1,19 +1,19 @@
 //! Arrays of any layout as slices, and slices over threads: the only code that knows strides.
 
-use std::{array, cmp::Reverse, iter, ops::Range};
+use std::{array, cmp::Reverse, ops::Range};
 
 use ndarray::{
-    ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix2, Ix3, IxDyn,
-    RemoveAxis, ShapeError,
+    Array1, ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix2, Ix3,
+    IxDyn, RemoveAxis, ShapeError,
 };
 
 use crate::{
     element::Element,
-    kernel::{WORD, copy, four_columns, level},
+    kernel::{WORD, copy, copy_new, four_columns, level},
     parts::{PARTS, Rows, Space, copy_line},
     pointwise::Cost,
     scratch::Scratch,
-    threads::{Parts, share},
+    threads::{Make, Parts, Sink, Split, cut, share},
 };
 
 /// How many elements of a view that is not contiguous pass through the stack at a time.
@@ -88,9 +88,11 @@ impl Order {
 
     /// An array of this shape that owns these values, which lie in this order.
     fn array<A: Element>(&self, shape: IxDyn, values: Vec<A>) -> ArrayD<A> {
+        // By a reshape, which asks less than `from_shape_vec` with a dynamic dimension.
+        let values = Array1::from_vec(values);
         let array = match self.layout(shape.slice()) {
-            None => ArrayD::from_shape_vec(shape, values),
-            Some((lengths, places)) => ArrayD::from_shape_vec(lengths, values).map(|array| array.permuted_axes(places)),
+            None => values.into_shape_with_order(shape),
+            Some((lengths, places)) => values.into_shape_with_order(lengths).map(|array| array.permuted_axes(places)),
         };
         array.unwrap_or_else(|_| unreachable!("there are as many values as the shape says"))
     }
@@ -119,43 +121,6 @@ pub(crate) fn checked_len<A>(shape: &[usize]) -> Result<usize, ShapeError> {
     match bytes {
         Some(bytes) if isize::try_from(bytes).is_ok() => Ok(shape.iter().product()),
         _ => Err(ShapeError::from_kind(ErrorKind::Overflow)),
-    }
-}
-
-/// What goes beside the elements, cut where they are cut.
-pub(crate) trait Split: Send + Sized {
-    /// The parts before and after the element `at`: a multiple of [`WORD`], or the end.
-    fn split(self, at: usize) -> (Self, Self);
-}
-
-impl Split for () {
-    fn split(self, _at: usize) -> (Self, Self) {
-        ((), ())
-    }
-}
-
-impl<T: Sync> Split for &[T] {
-    fn split(self, at: usize) -> (Self, Self) {
-        self.split_at(at)
-    }
-}
-
-impl<T: Send> Split for &mut [T] {
-    fn split(self, at: usize) -> (Self, Self) {
-        self.split_at_mut(at)
-    }
-}
-
-impl<K: Split> Split for Option<K> {
-    fn split(self, at: usize) -> (Self, Self) {
-        self.map(|keep| keep.split(at)).unzip()
-    }
-}
-
-impl<J: Split, K: Split> Split for (J, K) {
-    fn split(self, at: usize) -> (Self, Self) {
-        let ((first, first_rest), (second, second_rest)) = (self.0.split(at), self.1.split(at));
-        ((first, second), (first_rest, second_rest))
     }
 }
 
@@ -245,40 +210,44 @@ const FRESH_BYTES: usize = 8192;
 /// How much of it is zeroed at a time. From 4 KiB on, zeroing takes another way through the CPU, which was measured 30 % slower.
 const ZEROED_BYTES: usize = 2048;
 
-/// From how many bytes on allocators take a new array's pages from the system each time. Those are zero already, and to write a page for the first time takes
-/// longer than any function: the threads do that side by side.
+/// How many elements of it a thread makes at a time, on the stack.
+const FRESH_BLOCK: usize = 8 * WORD;
+
+/// From how many bytes on allocators take a new array's pages from the system each time, and to write a page for the first time takes longer than any function.
 const FRESH_PAGES: usize = 1 << 25;
 
 /// Makes the values of a new array from those of an input.
-type New<'a, A, K> = &'a dyn Fn(&[A], K) -> Vec<A>;
+type New<'a, A, K> = &'a dyn Fn(Parts, &[A], &mut K) -> Option<Vec<A>>;
 
 /// [`pass`] into a new array that lies in this order.
 ///
-/// What is bound by memory is made by `new`, if there is one, which writes each element but once. Else elements are zeroed before they are computed: piece by
-/// piece, so that the zeros never leave the nearest cache.
+/// `new` writes each element but once, if it can. Else elements are zeroed before they are computed: piece by piece, so that the zeros never leave the nearest cache.
 pub(crate) fn fresh<A: Element, K: Split>(
     order: &Order,
     cost: Cost,
     input: &ArrayRefD<A>,
-    keep: K,
+    mut keep: K,
     body: Body<'_, A, K>,
     new: Option<New<'_, A, K>>,
 ) -> ArrayD<A> {
     let total = input.len();
+    let parts = Parts::new(total, size_of::<A>(), cost, FRESH_BLOCK);
     let reader = match input.as_slice() {
         Some(slice) if order.0.is_none() => Reader::Slice(slice),
         _ => Reader::new(order, input.view()),
     };
-    // Over several threads all would have to be zeroed first, which takes longer than what they save where memory is the limit.
-    let threads_pay = cost != Cost::Memory || total * size_of::<A>() >= FRESH_PAGES;
-    let over_threads = threads_pay && Parts::new(total, size_of::<A>(), cost, WORD).most < total;
-    let values = match (&reader, new) {
-        (&Reader::Slice(slice), Some(new)) if cost == Cost::Memory && !over_threads => new(slice, keep),
-        _ if over_threads || matches!(&reader, Reader::View(view) if !in_slices(&view.0)) => {
+    let made = match (&reader, new) {
+        (&Reader::Slice(slice), Some(new)) => new(parts, slice, &mut keep),
+        _ => None,
+    };
+    let values = match (made, &reader) {
+        (Some(values), _) => values,
+        (None, Reader::View(view)) if !in_slices(&view.0) => {
             let mut output = order.zeros(input.shape());
             pass(order, cost, Some(input), &mut output, keep, body);
             return output;
         }
+        _ if parts.most < total => by_threads(reader.source(), total, keep, parts, body),
         _ => zeroed_by_pieces(reader.source(), total, keep, body),
     };
     order.array(input.raw_dim(), values)
@@ -299,12 +268,37 @@ fn zeroed_by_pieces<A: Element, K: Split>(source: Source<'_, A>, total: usize, m
     values
 }
 
-/// A copy of an array in standard layout, by pieces as in [`kernel::copy`](copy); of none whose [pages](FRESH_PAGES) the threads had better write.
+/// By several threads, each of which makes blocks on its stack first.
+fn by_threads<A: Element, K: Split>(source: Source<'_, A>, total: usize, keep: K, parts: Parts, body: Body<'_, A, K>) -> Vec<A> {
+    let whole = total - total % FRESH_BLOCK;
+    let (keep, last) = keep.split(whole);
+    let mut values = parts.collect(total, (source, keep), &Blocks(body)).into_flattened();
+    values.resize(total, A::zero());
+    gathered(source.from(whole), &mut values[whole..], last, body);
+    values
+}
+
+struct Blocks<'a, A, K>(Body<'a, A, K>);
+
+impl<A: Element, K: Split> Make<(Source<'_, A>, K), [A; FRESH_BLOCK]> for Blocks<'_, A, K> {
+    const EACH: usize = FRESH_BLOCK;
+    fn make<S: Sink<[A; FRESH_BLOCK]>>(&self, count: usize, (source, mut keep): (Source<'_, A>, K), mut sink: S) -> S {
+        let mut block = [A::zero(); FRESH_BLOCK];
+        for number in 0..count / FRESH_BLOCK {
+            let (here, behind) = keep.split(FRESH_BLOCK);
+            keep = behind;
+            gathered(source.from(number * FRESH_BLOCK), &mut block, here, self.0);
+            sink = sink.put(block);
+        }
+        sink
+    }
+}
+
+/// A copy of an array in standard layout; of none whose [pages](FRESH_PAGES) had better be written but once.
 pub(crate) fn copied<A: Element>(array: &ArrayRefD<A>) -> Option<ArrayD<A>> {
     let slice = array.as_slice().filter(|slice| size_of_val(*slice) < FRESH_PAGES)?;
-    let mut values = Vec::with_capacity(slice.len());
-    slice.chunks(1024 / size_of::<A>()).for_each(|piece| values.extend_from_slice(piece));
-    Some(Order::default().array(array.raw_dim(), values))
+    let parts = Parts::new(slice.len(), size_of::<A>(), Cost::Memory, WORD);
+    Some(Order::default().array(array.raw_dim(), copy_new(level(), parts, slice)))
 }
 
 /// An array that is read in some order, from any element on.
@@ -382,25 +376,8 @@ fn spread<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K
     if output.len() <= parts.most {
         return gathered(source, output, keep, body);
     }
-    let parts = cut((source, output, keep), |(source, output, keep)| {
-        if output.len() <= parts.most {
-            return ((source, output, keep), None);
-        }
-        let (here, behind) = output.split_at_mut(parts.most);
-        let (keep, keep_behind) = keep.split(parts.most);
-        ((source, here, keep), Some((source.from(parts.most), behind, keep_behind)))
-    });
-    share(parts, |(source, output, keep)| gathered(source, output, keep, body));
-}
-
-/// The parts that `first` cuts off, with what is left behind each.
-fn cut<P>(whole: P, mut first: impl FnMut(P) -> (P, Option<P>)) -> impl Iterator<Item = P> {
-    let mut left = Some(whole);
-    iter::from_fn(move || {
-        let (part, behind) = first(left.take()?);
-        left = behind;
-        Some(part)
-    })
+    let parts = parts.cut(output.len(), (source, (output, keep)));
+    share(parts, |(_, (source, (output, keep)))| gathered(source, output, keep, body));
 }
 
 /// [`spread`] for an output that is not contiguous, flattened: cut along its first axis, where a cut lies at a multiple of the unit.

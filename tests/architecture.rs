@@ -9,7 +9,7 @@ const BOTTOM: &[(&str, &[&str])] = &[
     ("real", &["math", "element", "fearless_simd"]),
     ("pointwise", &["real"]),
     ("formula", &["math", "pointwise", "real"]),
-    ("kernel", &["element", "pointwise", "real", "fearless_simd"]),
+    ("kernel", &["element", "pointwise", "real", "threads", "fearless_simd"]),
     ("threads", &["pointwise", "rayon"]),
     ("scratch", &["element"]),
     ("parts", &["element", "real", "scratch", "fearless_simd"]),

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Held, LAYOUTS, Layout, assert_every_layout, assert_same, input, layer, specs};
+use common::{Held, LAYOUTS, Layout, assert_every_layout, assert_same, input, layer, on_threads, specs};
 use ndarray::{ArrayD, Axis, IxDyn};
 use ndarray_activations::{Element, Layer, testing};
 
@@ -104,7 +104,7 @@ fn large_views() {
             let (expected, g) = (run(spec, &x, 12), input(&shape, false, 12));
             for threads in [1, 3] {
                 let mut layer: Box<dyn Layer<f32>> = layer(spec);
-                common::on_threads(threads, || assert_every_layout(&mut *layer, [&x, &g], [&expected.infer, &expected.backward]));
+                on_threads(threads, || assert_every_layout(&mut *layer, [&x, &g], [&expected.infer, &expected.backward]));
             }
         }
     }
@@ -167,23 +167,20 @@ fn every_level() {
     }
 }
 
-fn pool(threads: usize) -> rayon::ThreadPool {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
-}
-
 #[test]
 fn one_thread_and_several() {
-    let (one, three) = (pool(1), pool(3));
-    for spec in specs() {
-        // Above the size from which the cheapest functions go over several threads; a length that hardly anything divides.
-        let x: ArrayD<f32> = input(&[3, 5, 70_002], special(&spec), 9);
-        let expected = one.install(|| run(&spec, &x, 10));
-        let found = three.install(|| run(&spec, &x, 10));
-        assert_same(found.forward.view(), expected.forward.view(), &spec);
-        assert_same(found.infer.view(), expected.infer.view(), &spec);
-        assert_same(found.backward.view(), expected.backward.view(), &spec);
-        for (found, expected) in found.params.iter().zip(&expected.params) {
-            assert_same(found.view(), expected.view(), &spec);
+    // Above the size from which the cheapest functions go over several threads: a length that hardly anything divides, and one whose halves are whole words.
+    for (specs, shape) in [(specs(), [3, 5, 70_002]), (vec!["glu".to_owned(), "reglu".to_owned()], [3, 7, 70_016])] {
+        for spec in specs {
+            let x: ArrayD<f32> = input(&shape, special(&spec), 9);
+            let expected = on_threads(1, || run(&spec, &x, 10));
+            let found = on_threads(3, || run(&spec, &x, 10));
+            assert_same(found.forward.view(), expected.forward.view(), &spec);
+            assert_same(found.infer.view(), expected.infer.view(), &spec);
+            assert_same(found.backward.view(), expected.backward.view(), &spec);
+            for (found, expected) in found.params.iter().zip(&expected.params) {
+                assert_same(found.view(), expected.view(), &spec);
+            }
         }
     }
 }
@@ -192,10 +189,9 @@ fn one_thread_and_several() {
 #[test]
 fn huge_arrays() {
     let x: ArrayD<f32> = input(&[8400, 1000], false, 1);
-    let (one, three) = (pool(1), pool(3));
-    for spec in ["relu", "relu_squared", "softmax", "prelu(0.25)"] {
+    for spec in ["relu", "relu_squared", "softmax", "prelu(0.25)", "sigmoid"] {
         let here = run(spec, &x, 2);
-        for there in [one.install(|| run(spec, &x, 2)), three.install(|| run(spec, &x, 2))] {
+        for there in [1, 3].map(|threads| on_threads(threads, || run(spec, &x, 2))) {
             assert_same(here.infer.view(), there.infer.view(), spec);
             assert_same(here.forward.view(), there.forward.view(), spec);
             assert_same(here.backward.view(), there.backward.view(), spec);

@@ -4,7 +4,7 @@
 mod common;
 
 use allocation_counter::measure;
-use common::{Held, LAYOUTS, assert_every_layout, same};
+use common::{Held, LAYOUTS, assert_every_layout, on_threads, same};
 use ndarray::{ArrayD, Axis, IxDyn, ShapeBuilder, array, concatenate};
 use ndarray_activations::*;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -157,7 +157,7 @@ fn levels_and_threads() {
                     let mut layer = make(Some(Axis(axis)));
                     [layer.infer(&x).unwrap(), layer.forward(&x).unwrap(), layer.backward(&g).unwrap()]
                 };
-                let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run);
+                let on = |threads| on_threads(threads, run);
                 let one = on(1);
                 assert!(one[0] == one[1]);
                 for many in [on(3), on(4)] {

@@ -4,7 +4,7 @@
 mod common;
 
 use allocation_counter::measure;
-use common::{Held, LAYOUTS, assert_every_layout, assert_same, same};
+use common::{Held, LAYOUTS, assert_every_layout, assert_same, on_threads, same};
 use ndarray::{ArrayD, Axis, Dimension, IxDyn, array};
 use ndarray_activations::*;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -65,7 +65,7 @@ fn threads() {
         let shape = [1026, 2052];
         let (x, g) = (data::<f32>(&shape, 3), data::<f32>(&reduced(&shape, pieces, axis), 4));
         let run = |threads| {
-            rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
+            on_threads(threads, || {
                 let mut layer = Maxout::new(pieces, Axis(axis));
                 (layer.forward(&x).unwrap(), layer.infer(&x).unwrap(), layer.backward(&g).unwrap())
             })
@@ -149,6 +149,7 @@ fn mistakes() {
     layer.clear_cache();
     assert!(matches!(layer.backward(&y), Err(ActivationError::BackwardBeforeForward { .. })));
     assert!(matches!(Maxout::<f32>::try_new(0, Axis(1)), Err(ActivationError::InvalidParameter { .. })));
+    assert!(matches!(Maxout::<f32>::try_last_axis(0), Err(ActivationError::InvalidParameter { .. })));
     // As many pieces as there can be: no axis is that long.
     let huge = Maxout::<f32>::try_new(u32::MAX as usize, Axis(0)).unwrap();
     assert!(huge.infer(&ArrayD::zeros(IxDyn(&[3]))).is_err());

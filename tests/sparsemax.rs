@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Held, LAYOUTS, assert_same, same};
+use common::{Held, LAYOUTS, assert_same, on_threads, same};
 use ndarray::{Array1, ArrayD, Axis, IxDyn, array};
 use ndarray_activations::*;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -283,7 +283,7 @@ fn levels_and_threads() {
         let (x, g) = (data::<A>(&[512, 1030], 9), data::<A>(&[512, 1030], 10));
         for axis in 0..2 {
             let run = |threads| {
-                rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
+                on_threads(threads, || {
                     let mut layer = Sparsemax::new(Axis(axis));
                     [layer.forward(&x).unwrap(), layer.backward(&g).unwrap()]
                 })

@@ -1,75 +1,65 @@
 //! Kernels that are bound by memory: results leave them by chunks, into a slice or into new memory.
 
-use std::mem;
-
 use fearless_simd::{Level, Simd, SimdBase, SimdMask};
 
 use crate::{
     element::Element,
-    kernel::{Compiled, Keep, WORD, at_level, both_at, in_two, in_two_inplace, load, padded, rest, value_at},
+    kernel::{Compiled, Keep, Read, WORD, at_level, backward, both_at, in_two, in_two_inplace, load, padded, rest, value_at},
     pointwise::{Cost, Pointwise, TwoSlope},
     real::{Lanes, Real as _},
+    threads::{Make, Parts, Sink, Split},
 };
 
 /// How many elements make a chunk: half of those that a word of bits stands for.
 pub(super) const CHUNK: usize = WORD / 2;
 
-/// Where results go, from the first on.
-trait Sink<R> {
-    /// Takes the results of the next chunk. There is room for them.
-    fn put(&mut self, results: R);
-}
-
 impl<A: Copy> Sink<[A; CHUNK]> for &mut [A] {
     #[inline(always)]
-    fn put(&mut self, results: [A; CHUNK]) {
-        if let Some((here, behind)) = mem::take(self).split_first_chunk_mut() {
-            *here = results;
-            *self = behind;
-        }
-    }
-}
-
-impl<A> Sink<[A; CHUNK]> for &mut Vec<[A; CHUNK]> {
-    #[inline(always)]
-    fn put(&mut self, results: [A; CHUNK]) {
-        // Since it is asked here, the compiler knows that `push` has to make no room, and what is left of it is a store.
-        if self.len() < self.capacity() {
-            self.push(results);
+    fn put(self, results: [A; CHUNK]) -> Self {
+        match self.split_first_chunk_mut() {
+            Some((here, behind)) => {
+                *here = results;
+                behind
+            }
+            None => &mut [],
         }
     }
 }
 
 impl<Q, R, S: Sink<Q>, T: Sink<R>> Sink<(Q, R)> for (S, T) {
     #[inline(always)]
-    fn put(&mut self, results: (Q, R)) {
-        self.0.put(results.0);
-        self.1.put(results.1);
+    fn put(self, results: (Q, R)) -> Self {
+        (self.0.put(results.0), self.1.put(results.1))
     }
 }
 
 /// Gives `sink` what `f` makes of each whole chunk and the place where it starts.
 #[inline(always)]
-fn each_chunk<A: Element, R>(input: &[A], mut sink: impl Sink<R>, mut f: impl FnMut(usize, &[A; CHUNK]) -> R) {
+fn each_chunk<A: Element, R, S: Sink<R>>(input: &[A], mut sink: S, mut f: impl FnMut(usize, &[A; CHUNK]) -> R) -> S {
     for (i, chunk) in input.as_chunks().0.iter().enumerate() {
-        sink.put(f(i * CHUNK, chunk));
+        sink = sink.put(f(i * CHUNK, chunk));
     }
+    sink
 }
 
 /// Numbers that are replaced, or read and their successors written elsewhere.
 trait Chunks<A> {
+    /// What takes further results.
+    type Behind;
     /// Replaces each whole chunk by what `f` makes of it and of the place where it starts.
-    fn each(self, f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]);
+    fn each(self, f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) -> Self::Behind;
 }
 
 impl<A: Element, S: Sink<[A; CHUNK]>> Chunks<A> for (&[A], S) {
+    type Behind = S;
     #[inline(always)]
-    fn each(self, f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) {
-        each_chunk(self.0, self.1, f);
+    fn each(self, f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) -> S {
+        each_chunk(self.0, self.1, f)
     }
 }
 
 impl<A: Element> Chunks<A> for &mut [A] {
+    type Behind = ();
     #[inline(always)]
     fn each(self, mut f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) {
         let chunks = self.as_chunks_mut().0;
@@ -95,12 +85,26 @@ fn map_chunk<S: Simd, A: Element>(simd: S, chunk: &[A; CHUNK], mut f: impl FnMut
     results
 }
 
-/// New memory for so many results, with those that `fill` gives in whole chunks: each written but once.
+/// What the whole chunks of one slice, and what goes beside it, become.
+trait Chunkwise<A, K>: Sync {
+    fn run<S: Simd, T: Sink<[A; CHUNK]>>(&self, simd: S, input: &[A], beside: K, sink: T) -> T;
+}
+
+/// The same at a level.
+struct AtLevel<F>(Level, F);
+
+impl<A: Element, K, F: Chunkwise<A, K>> Make<(&[A], K), [A; CHUNK]> for AtLevel<F> {
+    const EACH: usize = CHUNK;
+    #[inline(always)]
+    fn make<T: Sink<[A; CHUNK]>>(&self, count: usize, (input, beside): (&[A], K), sink: T) -> T {
+        at_level!(self.0, simd => self.1.run(simd, &input[..count], beside, sink))
+    }
+}
+
+/// What becomes of whole chunks, in new memory with room for all.
 #[inline(always)]
-fn new<A: Element>(count: usize, fill: impl FnOnce(&mut Vec<[A; CHUNK]>)) -> Vec<A> {
-    let mut chunks = Vec::with_capacity(count.div_ceil(CHUNK));
-    fill(&mut chunks);
-    chunks.into_flattened()
+fn new<A: Element, K: Split>(level: Level, parts: Parts, input: &[A], beside: K, of: impl Chunkwise<A, K>) -> Vec<A> {
+    parts.collect(input.len(), (input, beside), &AtLevel(level, of)).into_flattened()
 }
 
 /// Adds the results that do not fill a chunk.
@@ -119,44 +123,48 @@ fn completed<A: Element>(formula: &dyn Compiled, level: Level, mut results: Vec<
     results
 }
 
-/// The values of a smooth function in new memory.
+/// The values of a smooth function in new memory, if that is its limit: for the others zeroing is little beside the rest, and they take long to compile.
 #[inline(always)]
-pub(crate) fn new_smooth<P: Pointwise + Compiled, A: Element>(formula: P, level: Level, input: &[A], mut keep: Keep<'_, A>) -> Vec<A> {
+pub(crate) fn new_smooth<P: Pointwise + Compiled, A: Element>(formula: P, level: Level, parts: Parts, input: &[A], keep: &mut Keep<'_, A>) -> Option<Vec<A>> {
     if formula.cost() != Cost::Memory {
-        // Zeroing is little beside the rest, and these are the kernels that take long to compile: once is enough.
-        let mut output = vec![A::zero(); input.len()];
-        A::run_compiled(&formula, level, Some(input), &mut output, keep);
-        return output;
+        return None;
     }
-    let results = at_level!(level, simd => new(
-        input.len(),
-        #[inline(always)]
-        |sink| smooth_values(simd, formula, input, sink, keep.part(0..input.len())),
-    ));
-    completed(&formula, level, results, input, keep)
+    let results = new(level, parts, input, keep.part(0..input.len()), Smooth(formula));
+    Some(completed(&formula, level, results, input, keep.part(0..input.len())))
+}
+
+struct Smooth<P>(P);
+
+impl<P: Pointwise, A: Element> Chunkwise<A, Keep<'_, A>> for Smooth<P> {
+    #[inline(always)]
+    fn run<S: Simd, T: Sink<[A; CHUNK]>>(&self, simd: S, input: &[A], keep: Keep<'_, A>, sink: T) -> T {
+        smooth_values(simd, self.0, input, sink, keep)
+    }
 }
 
 /// The values of a smooth function, in whole chunks.
 pub(super) fn values<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A]) {
     at_level!(level, simd => match input {
-        Some(input) => values_at(simd, formula, (input, output)),
+        Some(input) => {
+            values_at(simd, formula, (input, output));
+        }
         None => values_at(simd, formula, output),
     });
 }
 
 #[inline(always)]
-fn values_at<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, chunks: impl Chunks<A>) {
+fn values_at<S: Simd, P: Pointwise, A: Element, C: Chunks<A>>(simd: S, formula: P, chunks: C) -> C::Behind {
     each_vector(
         simd,
         chunks,
         #[inline(always)]
         |x| value_at(formula, x),
-    );
+    )
 }
 
 /// Replaces each vector of the whole chunks by `f` of it.
 #[inline(always)]
-fn each_vector<S: Simd, A: Element>(simd: S, chunks: impl Chunks<A>, mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
+fn each_vector<S: Simd, A: Element, C: Chunks<A>>(simd: S, chunks: C, mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) -> C::Behind {
     chunks.each(
         #[inline(always)]
         |_, x| {
@@ -167,13 +175,13 @@ fn each_vector<S: Simd, A: Element>(simd: S, chunks: impl Chunks<A>, mut f: impl
                 |_, x| f(x),
             )
         },
-    );
+    )
 }
 
 #[inline(always)]
-fn smooth_values<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, input: &[A], sink: impl Sink<[A; CHUNK]>, keep: Keep<'_, A>) {
+fn smooth_values<S: Simd, P: Pointwise, A: Element, T: Sink<[A; CHUNK]>>(simd: S, formula: P, input: &[A], sink: T, keep: Keep<'_, A>) -> T {
     let Keep::Derivative(derivative) = keep else { return values_at(simd, formula, (input, sink)) };
-    each_chunk(
+    let (sink, _) = each_chunk(
         input,
         (sink, derivative),
         #[inline(always)]
@@ -192,11 +200,16 @@ fn smooth_values<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, input: 
             (values, slopes)
         },
     );
+    sink
 }
 
 #[inline(always)]
 pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
-    let run = |input: &[A], output: &mut [A], keep: Keep<'_, A>| at_level!(level, simd => two_slope_values(simd, formula, (input, output), keep));
+    let run = |input: &[A], output: &mut [A], keep: Keep<'_, A>| {
+        at_level!(level, simd => {
+            two_slope_values(simd, formula, (input, output), keep);
+        });
+    };
     match input {
         Some(input) => in_two::<CHUNK, A>(input, output, keep, run),
         None => {
@@ -208,18 +221,23 @@ pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, i
 
 /// The values of a function with two slopes in new memory.
 #[inline(always)]
-pub(crate) fn new_two_slope<P: TwoSlope + Compiled, A: Element>(formula: P, level: Level, input: &[A], mut keep: Keep<'_, A>) -> Vec<A> {
-    let results = at_level!(level, simd => new(
-        input.len(),
-        #[inline(always)]
-        |sink| two_slope_values(simd, formula, (input, sink), keep.part(0..input.len())),
-    ));
-    completed(&formula, level, results, input, keep)
+pub(crate) fn new_two_slope<P: TwoSlope + Compiled, A: Element>(formula: P, level: Level, parts: Parts, input: &[A], keep: &mut Keep<'_, A>) -> Option<Vec<A>> {
+    let results = new(level, parts, input, keep.part(0..input.len()), Sloped(formula));
+    Some(completed(&formula, level, results, input, keep.part(0..input.len())))
+}
+
+struct Sloped<P>(P);
+
+impl<P: TwoSlope, A: Element> Chunkwise<A, Keep<'_, A>> for Sloped<P> {
+    #[inline(always)]
+    fn run<S: Simd, T: Sink<[A; CHUNK]>>(&self, simd: S, input: &[A], keep: Keep<'_, A>, sink: T) -> T {
+        two_slope_values(simd, self.0, (input, sink), keep)
+    }
 }
 
 /// Values, and one bit an element where they are kept: 64 elements fill a word.
 #[inline(always)]
-fn two_slope_values<S: Simd, P: TwoSlope, A: Element>(simd: S, formula: P, chunks: impl Chunks<A>, keep: Keep<'_, A>) {
+fn two_slope_values<S: Simd, P: TwoSlope, A: Element, C: Chunks<A>>(simd: S, formula: P, chunks: C, keep: Keep<'_, A>) -> C::Behind {
     let Keep::Bits(bits) = keep else {
         return each_vector(
             simd,
@@ -245,7 +263,7 @@ fn two_slope_values<S: Simd, P: TwoSlope, A: Element>(simd: S, formula: P, chunk
             *word = if start % WORD == 0 { upper } else { *word | upper << CHUNK };
             values
         },
-    );
+    )
 }
 
 /// `output = gradient · derivative`, in place without a gradient.
@@ -268,23 +286,13 @@ pub(crate) fn multiply<A: Element>(level: Level, gradient: Option<&[A]>, derivat
     });
 }
 
-/// `gradient · derivative` in new memory.
-pub(crate) fn multiply_new<A: Element>(level: Level, gradient: &[A], derivative: &[A]) -> Vec<A> {
-    let mut results = at_level!(level, simd => new(
-        gradient.len(),
-        #[inline(always)]
-        |sink| product(simd, gradient, derivative, sink),
-    ));
-    complete(&mut results, gradient.len(), |start, last| multiply(level, Some(&gradient[start..]), &derivative[start..], last));
-    results
-}
-
 /// The products in whole chunks.
 #[inline(always)]
-fn product<S: Simd, A: Element>(simd: S, gradient: &[A], derivative: &[A], mut sink: impl Sink<[A; CHUNK]>) {
+fn product<S: Simd, A: Element, T: Sink<[A; CHUNK]>>(simd: S, gradient: &[A], derivative: &[A], mut sink: T) -> T {
     for (g, d) in gradient.as_chunks().0.iter().zip(derivative.as_chunks().0) {
-        sink.put(product_of_chunks(simd, g, d));
+        sink = sink.put(product_of_chunks(simd, g, d));
     }
+    sink
 }
 
 #[inline(always)]
@@ -300,7 +308,9 @@ fn product_of_chunks<S: Simd, A: Element>(simd: S, gradient: &[A; CHUNK], deriva
 /// `output = gradient · (upper where the bit is set, lower elsewhere)`, exactly 0 where that slope is 0; in place without a gradient.
 pub(crate) fn choose<A: Element>(level: Level, gradient: Option<&[A]>, bits: &[u64], output: &mut [A], lower: f64, upper: f64) {
     at_level!(level, simd => match gradient {
-        Some(gradient) => chosen(simd, (gradient, &mut *output), bits, lower, upper),
+        Some(gradient) => {
+            chosen(simd, (gradient, &mut *output), bits, lower, upper);
+        }
         None => chosen(simd, &mut *output, bits, lower, upper),
     });
     let start = output.len() - output.len() % CHUNK;
@@ -312,21 +322,61 @@ pub(crate) fn choose<A: Element>(level: Level, gradient: Option<&[A]>, bits: &[u
     }
 }
 
-/// [`choose`] in new memory.
-pub(crate) fn choose_new<A: Element>(level: Level, gradient: &[A], bits: &[u64], lower: f64, upper: f64) -> Vec<A> {
-    let mut results = at_level!(level, simd => new(
-        gradient.len(),
-        #[inline(always)]
-        |sink| chosen(simd, (gradient, sink), bits, lower, upper),
-    ));
+/// [`backward`] into new memory.
+pub(crate) fn new_backward<A: Element>(level: Level, parts: Parts, gradient: &[A], read: Read<'_, A>) -> Vec<A> {
+    let mut results = new(level, parts, gradient, read, Back);
     complete(&mut results, gradient.len(), |start, last| {
-        choose(level, Some(&gradient[start..]), &[bits[start / WORD] >> (start % WORD)], last, lower, upper);
+        let read = match read {
+            Read::Derivative(derivative) => Read::Derivative(&derivative[start..]),
+            Read::Bits(bits, lower, upper) => return choose(level, Some(&gradient[start..]), &[bits[start / WORD] >> (start % WORD)], last, lower, upper),
+            Read::Constant(slope) => Read::Constant(slope),
+        };
+        backward(level, Some(&gradient[start..]), read, last);
     });
     results
 }
 
+struct Back;
+
+impl<A: Element> Chunkwise<A, Read<'_, A>> for Back {
+    #[inline(always)]
+    fn run<S: Simd, T: Sink<[A; CHUNK]>>(&self, simd: S, gradient: &[A], read: Read<'_, A>, sink: T) -> T {
+        match read {
+            Read::Derivative(derivative) => product(simd, gradient, derivative, sink),
+            Read::Bits(bits, lower, upper) => chosen(simd, (gradient, sink), bits, lower, upper),
+            Read::Constant(slope) => each_vector(
+                simd,
+                (gradient, sink),
+                #[inline(always)]
+                |g| sloped(g, slope),
+            ),
+        }
+    }
+}
+
+/// A copy in new memory.
+pub(crate) fn copy_new<A: Element>(level: Level, parts: Parts, elements: &[A]) -> Vec<A> {
+    let mut results = new(level, parts, elements, (), Same);
+    results.extend_from_slice(&elements[results.len()..]);
+    results
+}
+
+struct Same;
+
+impl<A: Element> Chunkwise<A, ()> for Same {
+    #[inline(always)]
+    fn run<S: Simd, T: Sink<[A; CHUNK]>>(&self, _simd: S, elements: &[A], (): (), sink: T) -> T {
+        each_chunk(
+            elements,
+            sink,
+            #[inline(always)]
+            |_, chunk| *chunk,
+        )
+    }
+}
+
 #[inline(always)]
-fn chosen<S: Simd, A: Element>(simd: S, gradient: impl Chunks<A>, bits: &[u64], lower: f64, upper: f64) {
+fn chosen<S: Simd, A: Element, C: Chunks<A>>(simd: S, gradient: C, bits: &[u64], lower: f64, upper: f64) -> C::Behind {
     gradient.each(
         #[inline(always)]
         |start, g| {
@@ -341,7 +391,7 @@ fn chosen<S: Simd, A: Element>(simd: S, gradient: impl Chunks<A>, bits: &[u64], 
                 },
             )
         },
-    );
+    )
 }
 
 /// Exactly 0 for slope 0.

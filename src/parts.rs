@@ -293,7 +293,7 @@ impl<T: Real> Sums<T> {
 
 /// Joins sixteen sums in two words (or one), of so many rows side by side, as a tree: the first ones hold the totals then. Sums at the end may be missing.
 #[inline(always)]
-fn join(mut hi: &mut [f64], mut lo: &mut [f64], rows: usize) {
+pub(crate) fn join(mut hi: &mut [f64], mut lo: &mut [f64], rows: usize) {
     for half in [8, 4, 2, 1].map(|half| half * rows) {
         if hi.len() > half {
             let ((a, b), (a_low, b_low)) = (hi.split_at_mut(half), lo.split_at_mut(lo.len().min(half)));

@@ -1,8 +1,10 @@
 //! The rectifier whose negative slope is learned.
 
 use std::{
+    array,
     borrow::Cow,
     fmt,
+    mem::take,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -16,7 +18,7 @@ use crate::{
     formula,
     kernel::{self, at_level, blocks, load, load_part, map, map_two, store_part},
     layer::{Layer, Param},
-    parts::{PARTS, Sums, splat},
+    parts::{PARTS, Sums, join, splat},
     pointwise::Cost,
     real::{Lanes, Real as _, Work},
     scratch::Scratch,
@@ -280,7 +282,7 @@ pub(crate) fn forward_new<A: Element>(layer: &mut PReLU<A>, input: &ArrayRefD<A>
 }
 
 fn start<A: Element>(layer: &mut PReLU<A>, input: &ArrayRefD<A>) -> PreluKept<A> {
-    let mut kept = std::mem::take(&mut layer.kept);
+    let mut kept = take(&mut layer.kept);
     kept.record.start(input, input.shape());
     kept.input.resize(input.len(), A::zero());
     kept
@@ -299,7 +301,51 @@ fn running<'a, A: Element>(layer: &'a PReLU<A>, shape: &[usize], order: &Order) 
     let level = kernel::level();
     let runs = layer.runs(shape, order);
     let alpha = in_a_row(&layer.alpha.value);
-    move |x, y, Positioned(start, keep)| at_level!(level, simd => rectify(simd, &runs, start, x, y, &alpha, keep))
+    let repeated = Repeated::new(&runs, &alpha, shape.iter().product());
+    move |x, y, Positioned(start, keep)| {
+        let (runs, alpha) = repeated.as_ref().map_or((&runs, &alpha[..]), |repeated| (&repeated.runs, &repeated.slopes[..]));
+        at_level!(level, simd => rectify(simd, runs, start, x, y, alpha, keep));
+    }
+}
+
+/// How many rows of [`Repeated`] slopes are worked on together: their sums are read and written once for all.
+const ROWS: usize = 2;
+
+/// Slopes that return soon, in short runs: one for each element of a row, and the same in every row.
+struct Repeated<A: Element> {
+    slopes: Scratch<A>,
+    runs: Runs,
+}
+
+impl<A: Element> Repeated<A> {
+    /// For so many elements; `None` where it would gain nothing.
+    fn new(runs: &Runs, alpha: &[A], total: usize) -> Option<Self> {
+        // Of runs shorter than this the beginnings cost.
+        const SHORT: usize = 256;
+        // Rows that are longer leave the nearest cache.
+        const LONG: usize = 1 << 13;
+        let period = runs.period().filter(|&period| period <= LONG && !(runs.constant() && runs.innermost() >= SHORT))?;
+        // Whole lines.
+        let lines = (period * PARTS) >> period.trailing_zeros().min(PARTS.trailing_zeros());
+        let length = lines * (SHORT / lines).max(1);
+        if length > LONG || length * ROWS > total {
+            return None;
+        }
+        let mut slopes = Scratch::new(length);
+        let (first, others) = slopes.split_at_mut(period);
+        runs.visit(0, period, |range, start, step| match step {
+            0 => first[range].fill(alpha[start]),
+            _ => first[range].iter_mut().zip(alpha[start..].iter().step_by(step)).for_each(|(to, slope)| *to = *slope),
+        });
+        others.chunks_mut(period).for_each(|others| others.copy_from_slice(&first[..others.len()]));
+        Some(Self { slopes, runs: Runs::new(&[total.div_ceil(length), length], &[0, 1], &Order::default()) })
+    }
+
+    /// [`part_length`] in whole rows.
+    fn part_length(&self) -> usize {
+        let row = self.slopes.len();
+        row * (1_usize << 16).div_ceil(row).next_multiple_of(4)
+    }
 }
 
 #[inline(always)]
@@ -374,9 +420,15 @@ fn constant<S: Simd, A: Element>(slope: Lanes<S, A>) -> impl FnMut() -> Lanes<S,
 /// A slope for every element of a run, vector by vector.
 #[inline(always)]
 fn changing<S: Simd, A: Element>(simd: S, alpha: &[A]) -> impl FnMut() -> Lanes<S, A> {
-    let mut vectors = alpha.chunks_exact(A::Native::<S>::LEN);
+    let (n, mut rest) = (A::Native::<S>::LEN, alpha);
     #[inline(always)]
-    move || vectors.next().map_or_else(|| load_part(simd, vectors.remainder()), |slopes| load(simd, slopes))
+    move || match rest.split_at_checked(n) {
+        Some((slopes, behind)) => {
+            rest = behind;
+            load(simd, slopes)
+        }
+        None => load_part(simd, rest),
+    }
 }
 
 /// [`changing`] where every `step`-th slope is meant.
@@ -399,24 +451,30 @@ fn part_length(slopes: usize) -> usize {
 
 pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let level = kernel::level();
-    let kept = &mut layer.kept;
+    let runs = layer.runs(output.shape(), &layer.kept.record.order);
     let (slopes, total) = (layer.alpha.value.len(), output.len());
-    let part = part_length(slopes);
+    let kept = &mut layer.kept;
+    let (runs, alpha) = (&runs, &in_a_row(&layer.alpha.value)[..]);
+    let repeated = Repeated::new(runs, alpha, total);
+    let part = repeated.as_ref().map_or_else(|| part_length(slopes), Repeated::part_length);
     kept.sums.clear();
     kept.sums.resize_with(total.div_ceil(part) * slopes, AtomicU64::default);
     let kept = &layer.kept;
-    let runs = layer.runs(output.shape(), &kept.record.order);
-    let alpha = &in_a_row(&layer.alpha.value)[..];
     pass_in_units(part, &kept.record.order, Cost::Memory, gradient, output, Positioned(0, ()), &|g, y, Positioned(start, ())| {
         let input = &kept.input[start..start + y.len()];
         // Sums of the thread's own, where a slope meets several elements, with room for what follows the last one in a vector.
-        let local = if runs.constant() || slopes > y.len() { 0 } else { slopes + PARTS };
-        let local = &mut Scratch::new(local)[..];
+        let places = match &repeated {
+            Some(repeated) => repeated.slopes.len() + PARTS,
+            None if runs.constant() || slopes > y.len() => 0,
+            None => slopes + PARTS,
+        };
+        let local = &mut Scratch::new(places)[..];
         let mut done = 0;
         while done < y.len() {
             let row = (start + done) / part;
             let end = y.len().min((row + 1) * part - start);
-            let piece = Piece { runs: &runs, start: start + done, input: &input[done..end], alpha, sums: &kept.sums[row * slopes..(row + 1) * slopes] };
+            let sums = &kept.sums[row * slopes..(row + 1) * slopes];
+            let piece = Piece { runs, alpha, repeated: repeated.as_ref(), start: start + done, input: &input[done..end], sums };
             at_level!(level, simd => piece.run(simd, g.map(|g| &g[done..end]), &mut y[done..end], local));
             done = end;
         }
@@ -429,12 +487,13 @@ pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<&Array
 }
 
 /// Elements that add to one row of partial sums.
-struct Piece<'a, A> {
+struct Piece<'a, A: Element> {
     runs: &'a Runs,
+    alpha: &'a [A],
+    repeated: Option<&'a Repeated<A>>,
     /// Where the piece begins in the whole array.
     start: usize,
     input: &'a [A],
-    alpha: &'a [A],
     sums: &'a [AtomicU64],
 }
 
@@ -443,27 +502,64 @@ impl<A: Element> Piece<'_, A> {
     #[inline(always)]
     fn run<S: Simd>(&self, simd: S, gradient: Option<&[A]>, output: &mut [A], local: &mut [f64]) {
         local.fill(0.0);
-        self.sweep(simd, gradient, output, local);
-        self.sums.iter().zip(local).for_each(|(sum, local)| add(sum, *local));
+        let Some(Repeated { slopes, runs }) = self.repeated else {
+            self.sweep(simd, self.runs, self.alpha, 0, gradient, output, local);
+            return self.sums.iter().zip(local).for_each(|(sum, local)| add(sum, *local));
+        };
+        let length = slopes.len();
+        let mut done = 0;
+        while done < output.len() {
+            // As far as there are several whole rows from here on, else as far as the next one.
+            let rows = (output.len() - done) / (ROWS * length);
+            let (rows, count) = match (self.start + done) % length {
+                0 if rows > 0 && gradient.is_some() => (rows, rows * ROWS * length),
+                place if place > 0 => (0, (length - place).min(output.len() - done)),
+                _ => (0, output.len() - done),
+            };
+            let (range, y) = (done..done + count, &mut output[done..done + count]);
+            let g = gradient.map(|gradient| &gradient[range.clone()]);
+            match g {
+                Some(g) if rows > 0 => {
+                    let all = g.chunks_exact(count / rows).zip(self.input[range].chunks_exact(count / rows)).zip(y.chunks_exact_mut(count / rows));
+                    all.for_each(
+                        #[inline(always)]
+                        |((g, x), y)| together(simd, slopes, g, x, y, local),
+                    );
+                }
+                _ => self.sweep(simd, runs, slopes, done, g, y, local),
+            }
+            done += count;
+        }
+        self.runs.visit(
+            0,
+            length,
+            #[inline(always)]
+            |range, first, step| match step {
+                0 => add(&self.sums[first], total(&local[range])),
+                _ => self.sums[first..].iter().step_by(step).zip(&local[range]).for_each(|(sum, local)| add(sum, *local)),
+            },
+        );
     }
 
+    /// The elements from `from` on, run by run of these slopes.
+    #[expect(clippy::too_many_arguments, reason = "one call of three")]
     #[inline(always)]
-    fn sweep<S: Simd>(&self, simd: S, gradient: Option<&[A]>, output: &mut [A], local: &mut [f64]) {
+    fn sweep<S: Simd>(&self, simd: S, runs: &Runs, alpha: &[A], from: usize, gradient: Option<&[A]>, output: &mut [A], local: &mut [f64]) {
         let n = A::Native::<S>::LEN;
         blocks(
             gradient,
             output,
             #[inline(always)]
             |g, y, block| {
-                let x = &self.input[block.clone()];
-                self.runs.visit(
-                    self.start + block.start,
+                let x = &self.input[from + block.start..from + block.end];
+                runs.visit(
+                    self.start + from + block.start,
                     y.len(),
                     #[inline(always)]
                     |range, first, step| {
                         let (g, x, y) = (&g[range.clone()], &x[range.clone()], &mut y[range]);
                         if step == 0 {
-                            let slope = splat(simd, self.alpha[first]);
+                            let slope = splat(simd, alpha[first]);
                             let mut sums = Sums::new(A::Work::<S>::widen(slope.splat(0.0)));
                             gradients(
                                 simd,
@@ -485,7 +581,7 @@ impl<A: Element> Piece<'_, A> {
                                 g,
                                 x,
                                 y,
-                                changing(simd, &self.alpha[first..first + y.len()]),
+                                changing(simd, &alpha[first..first + y.len()]),
                                 #[inline(always)]
                                 |_, terms| {
                                     if let Some(sums) = sums.next() {
@@ -500,7 +596,7 @@ impl<A: Element> Piece<'_, A> {
                             g,
                             x,
                             y,
-                            scattered(simd, &self.alpha[first..], step),
+                            scattered(simd, &alpha[first..], step),
                             #[inline(always)]
                             |_, terms| {
                                 let mut words = [0.0; PARTS];
@@ -513,6 +609,60 @@ impl<A: Element> Piece<'_, A> {
             },
         );
     }
+}
+
+/// [`ROWS`] rows with the same slopes, at once.
+#[inline(always)]
+fn together<S: Simd, A: Element>(simd: S, slopes: &[A], gradient: &[A], input: &[A], output: &mut [A], sums: &mut [f64]) {
+    let n = A::Native::<S>::LEN;
+    let (slopes, sums) = (slopes.as_chunks::<PARTS>().0, sums.as_chunks_mut::<PARTS>().0);
+    let lines = slopes.len();
+    let (g, x) = (gradient.as_chunks::<PARTS>().0, input.as_chunks::<PARTS>().0);
+    let g: [_; ROWS] = array::from_fn(|row| &g[row * lines..(row + 1) * lines]);
+    let x: [_; ROWS] = array::from_fn(|row| &x[row * lines..(row + 1) * lines]);
+    let mut rest = output.as_chunks_mut::<PARTS>().0;
+    let mut y: [_; ROWS] = array::from_fn(|_| {
+        let (row, behind) = take(&mut rest).split_at_mut(lines);
+        rest = behind;
+        row
+    });
+    for line in 0..lines.min(sums.len()) {
+        let mut results = [[A::zero(); PARTS]; ROWS];
+        for vector in 0..PARTS / n {
+            let range = vector * n..(vector + 1) * n;
+            let slope = load(simd, &slopes[line][range.clone()]);
+            let mut sum = A::Work::<S>::widen(slope).of_words(&sums[line][range.clone()]);
+            for row in 0..ROWS {
+                let (g, x) = (load(simd, &g[row][line][range.clone()]), load(simd, &x[row][line][range.clone()]));
+                sum = sum + term(g, x);
+                sloped(g, x, slope).0.store_slice(&mut results[row][range.clone()]);
+            }
+            sum.words(&mut sums[line][range]);
+        }
+        // After all has been read: a number read that lies 4 KiB from one just written waits for that.
+        for (row, results) in y.iter_mut().zip(results) {
+            row[line] = results;
+        }
+    }
+}
+
+/// What an element adds to the gradient of its slope: nothing where x is 0 or above, or NaN, whatever the gradient.
+#[inline(always)]
+fn term<S: Simd, A: Element>(gradient: Lanes<S, A>, x: Lanes<S, A>) -> A::Work<S> {
+    // -0 adds nothing either, and takes an instruction less to select.
+    A::Work::<S>::widen(Lanes::select(x.lt(0.0), gradient * x, x.splat(-0.0)))
+}
+
+#[inline(always)]
+fn total(words: &[f64]) -> f64 {
+    let (lines, rest) = words.as_chunks::<PARTS>();
+    let mut sums = [0.0; PARTS];
+    for line in lines {
+        sums.iter_mut().zip(line).for_each(|(sum, word)| *sum += word);
+    }
+    sums.iter_mut().zip(rest).for_each(|(sum, word)| *sum += word);
+    join(&mut sums, &mut [], 1);
+    sums[0]
 }
 
 #[inline(always)]
@@ -558,8 +708,7 @@ fn line<S: Simd, A: Element>(
     let n = A::Native::<S>::LEN;
     for (vector, ((g, x), y)) in gradient.chunks_exact(n).zip(input.chunks_exact(n)).zip(output.chunks_exact_mut(n)).enumerate() {
         let (g, x) = (load(simd, g), load(simd, x));
-        // Nothing where x is 0 or above, or NaN, whatever the gradient.
-        add(vector, A::Work::<S>::widen(Lanes::select(x.lt(0.0), g * x, x.splat(0.0))));
+        add(vector, term(g, x));
         sloped(g, x, slopes()).0.store_slice(y);
     }
 }

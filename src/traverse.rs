@@ -526,6 +526,17 @@ impl Runs {
         self.steps[self.steps.ndim() - 1] == 0
     }
 
+    /// How many elements there are along the innermost run.
+    pub(crate) fn innermost(&self) -> usize {
+        self.lengths[self.lengths.ndim() - 1]
+    }
+
+    /// After how many elements the parameter begins anew, where it does so at least once.
+    pub(crate) fn period(&self) -> Option<usize> {
+        let outermost = self.lengths.slice().iter().position(|&length| length > 1)?;
+        (self.steps[outermost] == 0).then(|| self.lengths.slice()[outermost + 1..].iter().product())
+    }
+
     /// Calls `run` for each piece of the elements `start..start + count` along which the parameter takes even steps: the range within the piece asked for,
     /// the parameter's first index, and the step.
     #[inline(always)]

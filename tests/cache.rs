@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{assert_same, input, layer, specs};
-use ndarray::{ArrayD, Axis, IxDyn, array};
+use common::{assert_same, input, layer, on_threads, specs};
+use ndarray::{ArrayD, Axis, Dimension as _, IxDyn, array};
 use ndarray_activations::*;
 
 type Made = (Box<dyn Layer<f64>>, ArrayD<f64>, ArrayD<f64>);
@@ -190,21 +190,42 @@ fn slopes_stand_where_they_should() {
     }
 }
 
-/// Ten million elements, summed in another way: in pairs, in `f64`.
+/// Ten million elements in long rows and half a million in short ones, summed in another way: in pairs, in `f64`.
 #[test]
 fn slopes_of_many_elements() {
-    let x: ArrayD<f32> = ArrayD::from_shape_fn(vec![100, 8, 12_500], |i| ((i[0] * 7919 + i[1] * 104_729 + i[2] * 1_299_709) % 20_011) as f32 / 10_007.0 - 1.0);
-    let g = x.mapv(|v| 0.3 + v * v);
-    for (axis, channels) in x.shape().iter().copied().enumerate() {
-        let mut prelu = PReLU::<f32>::per_channel(channels, 0.25).axis(Axis(axis));
-        prelu.forward(&x).unwrap();
-        prelu.backward(&g).unwrap();
-        for channel in 0..channels {
-            let (x, g) = (x.index_axis(Axis(axis), channel), g.index_axis(Axis(axis), channel));
-            let terms: Vec<f64> = x.iter().zip(g).filter(|(x, _)| **x < 0.0).map(|(&x, &g)| f64::from(x) * f64::from(g)).collect();
-            let (sum, size) = (pairwise(&terms), terms.iter().map(|t| t.abs()).sum::<f64>());
-            let found = f64::from(prelu.params()[0].grad[[channel]]);
-            assert!((found - sum).abs() <= 1e-7 * size, "axis {axis}: {found} and {sum}");
+    for shape in [vec![100, 8, 12_500], vec![5003, 7, 5, 3], vec![9000, 64]] {
+        let x: ArrayD<f32> = ArrayD::from_shape_fn(shape, |i| {
+            let place: usize = i.slice().iter().zip([7919, 104_729, 1_299_709, 15_485_863]).map(|(i, prime)| i * prime).sum();
+            (place % 20_011) as f32 / 10_007.0 - 1.0
+        });
+        let g = x.mapv(|v| 0.3 + v * v);
+        for (axis, channels) in x.shape().iter().copied().enumerate() {
+            let slopes: ArrayD<f32> = (0..channels).map(|channel| channel as f32 / 64.0 - 1.0).collect::<ndarray::Array1<f32>>().into_dyn();
+            let run = |threads| {
+                on_threads(threads, || {
+                    let mut prelu = PReLU::with_alpha(slopes.clone()).axis(Axis(axis));
+                    let y = prelu.forward(&x).unwrap();
+                    let back = prelu.backward(&g).unwrap();
+                    (y, back, prelu.params()[0].grad.clone())
+                })
+            };
+            let (y, back, grad) = run(1);
+            assert!(run(3) == (y.clone(), back.clone(), grad.clone()), "axis {axis} of {:?}", x.shape());
+            let mut prelu = PReLU::with_alpha(slopes.clone()).axis(Axis(axis));
+            let (mut values, mut gradient) = (x.clone(), g.clone());
+            prelu.forward_inplace(values.view_mut()).unwrap();
+            prelu.backward_inplace(gradient.view_mut()).unwrap();
+            assert!((values, gradient, prelu.params()[0].grad.clone()) == (y.clone(), back.clone(), grad.clone()), "in place, axis {axis} of {:?}", x.shape());
+            for channel in 0..channels {
+                let [x, g, y, back] = [&x, &g, &y, &back].map(|array| array.index_axis(Axis(axis), channel));
+                let slope = slopes[[channel]];
+                ndarray::Zip::from(&x).and(&y).for_each(|&x, &y| assert_eq!(y, if x > 0.0 { x } else { x * slope }));
+                ndarray::Zip::from(&x).and(&g).and(&back).for_each(|&x, &g, &back| assert_eq!(back, if x > 0.0 { g } else { g * slope }));
+                let terms: Vec<f64> = x.iter().zip(g).filter(|(x, _)| **x < 0.0).map(|(&x, &g)| f64::from(x) * f64::from(g)).collect();
+                let (sum, size) = (pairwise(&terms), terms.iter().map(|t| t.abs()).sum::<f64>());
+                let found = f64::from(grad[[channel]]);
+                assert!((found - sum).abs() <= 1e-7 * size, "axis {axis}: {found} and {sum}");
+            }
         }
     }
 }

@@ -188,6 +188,6 @@ pub(crate) fn backward<A: Element>(kept: &Kept<A>, kind: Kind, gradient: Option<
 pub(crate) fn backward_new<A: Element>(kept: &Kept<A>, kind: Kind, gradient: &ArrayRefD<A>) -> ArrayD<A> {
     let level = kernel::level();
     let body = |g: Option<&[A]>, y: &mut [A], read: Read<'_, A>| kernel::backward(level, g, read, y);
-    let new = |parts: Parts, g: &[A], read: &mut Read<'_, A>| Some(kernel::new_backward(level, parts, g, *read));
+    let new = |parts: Parts, g: &[A], read: &mut Read<'_, A>| kernel::new_backward(level, parts, g, *read);
     fresh(&kept.record.order, Cost::Memory, gradient, kept.read(kind), &body, Some(&new))
 }

@@ -181,25 +181,18 @@ pub(crate) trait Make<P, R>: Sync {
 
 impl Parts {
     /// The results of so many elements, in new memory that has room for what is left of these too. Each is written but once, by several threads side by side.
-    #[inline(always)]
+    #[cfg(feature = "rayon")]
     pub(crate) fn collect<P: Split, R: Send, M: Make<P, R>>(self, total: usize, whole: P, maker: &M) -> Vec<R> {
         let mut results = Vec::with_capacity(total.div_ceil(M::EACH));
-        if total <= self.most {
-            maker.make(total, whole, &mut results);
-        } else {
-            self.extend(&mut results, total, whole, maker);
-        }
+        results.par_extend(Collect { parts: self, total, whole, maker, result: PhantomData });
         results
     }
 
-    #[cfg(feature = "rayon")]
-    fn extend<P: Split, R: Send>(self, results: &mut Vec<R>, total: usize, whole: P, maker: &impl Make<P, R>) {
-        results.par_extend(Collect { parts: self, total, whole, maker, result: PhantomData });
-    }
-
     #[cfg(not(feature = "rayon"))]
-    fn extend<P: Split, R>(self, results: &mut Vec<R>, total: usize, whole: P, maker: &impl Make<P, R>) {
-        maker.make(total, whole, results);
+    pub(crate) fn collect<P: Split, R, M: Make<P, R>>(self, total: usize, whole: P, maker: &M) -> Vec<R> {
+        let mut results = Vec::with_capacity(total.div_ceil(M::EACH));
+        maker.make(total, whole, &mut results);
+        results
     }
 }
 

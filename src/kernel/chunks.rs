@@ -104,7 +104,16 @@ impl<A: Element, K, F: Chunkwise<A, K>> Make<(&[A], K), [A; CHUNK]> for AtLevel<
 /// What becomes of whole chunks, in new memory with room for all.
 #[inline(always)]
 fn new<A: Element, K: Split>(level: Level, parts: Parts, input: &[A], beside: K, of: impl Chunkwise<A, K>) -> Vec<A> {
-    parts.collect(input.len(), (input, beside), &AtLevel(level, of)).into_flattened()
+    if input.len() > parts.most {
+        return parts.collect(input.len(), (input, beside), &AtLevel(level, of)).into_flattened();
+    }
+    let results = at_level!(level, simd => {
+        // Made in here, so that the compiler knows how long it is and where it lies.
+        let mut results = Vec::with_capacity(input.len().div_ceil(CHUNK));
+        of.run(simd, input, beside, &mut results);
+        results
+    });
+    results.into_flattened()
 }
 
 /// Adds the results that do not fill a chunk.
@@ -322,34 +331,37 @@ pub(crate) fn choose<A: Element>(level: Level, gradient: Option<&[A]>, bits: &[u
     }
 }
 
-/// [`backward`] into new memory.
-pub(crate) fn new_backward<A: Element>(level: Level, parts: Parts, gradient: &[A], read: Read<'_, A>) -> Vec<A> {
-    let mut results = new(level, parts, gradient, read, Back);
-    complete(&mut results, gradient.len(), |start, last| {
-        let read = match read {
-            Read::Derivative(derivative) => Read::Derivative(&derivative[start..]),
-            Read::Bits(bits, lower, upper) => return choose(level, Some(&gradient[start..]), &[bits[start / WORD] >> (start % WORD)], last, lower, upper),
-            Read::Constant(slope) => Read::Constant(slope),
-        };
-        backward(level, Some(&gradient[start..]), read, last);
+/// [`backward`] into new memory; `None`, and nothing done, for one slope everywhere.
+pub(crate) fn new_backward<A: Element>(level: Level, parts: Parts, gradient: &[A], read: Read<'_, A>) -> Option<Vec<A>> {
+    let mut results = match read {
+        Read::Derivative(derivative) => new(level, parts, gradient, derivative, Product),
+        Read::Bits(..) => new(level, parts, gradient, read, Chosen),
+        Read::Constant(_) => return None,
+    };
+    complete(&mut results, gradient.len(), |start, last| match read {
+        Read::Bits(bits, lower, upper) => choose(level, Some(&gradient[start..]), &[bits[start / WORD] >> (start % WORD)], last, lower, upper),
+        _ => backward(level, Some(&gradient[start..]), read.split(start).1, last),
     });
-    results
+    Some(results)
 }
 
-struct Back;
+struct Product;
 
-impl<A: Element> Chunkwise<A, Read<'_, A>> for Back {
+impl<A: Element> Chunkwise<A, &[A]> for Product {
+    #[inline(always)]
+    fn run<S: Simd, T: Sink<[A; CHUNK]>>(&self, simd: S, gradient: &[A], derivative: &[A], sink: T) -> T {
+        product(simd, gradient, derivative, sink)
+    }
+}
+
+struct Chosen;
+
+impl<A: Element> Chunkwise<A, Read<'_, A>> for Chosen {
     #[inline(always)]
     fn run<S: Simd, T: Sink<[A; CHUNK]>>(&self, simd: S, gradient: &[A], read: Read<'_, A>, sink: T) -> T {
         match read {
-            Read::Derivative(derivative) => product(simd, gradient, derivative, sink),
             Read::Bits(bits, lower, upper) => chosen(simd, (gradient, sink), bits, lower, upper),
-            Read::Constant(slope) => each_vector(
-                simd,
-                (gradient, sink),
-                #[inline(always)]
-                |g| sloped(g, slope),
-            ),
+            _ => sink,
         }
     }
 }

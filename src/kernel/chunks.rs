@@ -104,9 +104,15 @@ impl<A: Element, K, F: Chunkwise<A, K>> Make<(&[A], K), [A; CHUNK]> for AtLevel<
 /// What becomes of whole chunks, in new memory with room for all.
 #[inline(always)]
 fn new<A: Element, K: Split>(level: Level, parts: Parts, input: &[A], beside: K, of: impl Chunkwise<A, K>) -> Vec<A> {
-    if input.len() > parts.most {
-        return parts.collect(input.len(), (input, beside), &AtLevel(level, of)).into_flattened();
+    if input.len() <= parts.most {
+        return here(level, input, beside, &of);
     }
+    parts.collect(input.len(), (input, beside), &AtLevel(level, of)).into_flattened()
+}
+
+/// [`new`] on this thread.
+#[inline(always)]
+fn here<A: Element, K>(level: Level, input: &[A], beside: K, of: &impl Chunkwise<A, K>) -> Vec<A> {
     let results = at_level!(level, simd => {
         // Made in here, so that the compiler knows how long it is and where it lies.
         let mut results = Vec::with_capacity(input.len().div_ceil(CHUNK));
@@ -132,13 +138,14 @@ fn completed<A: Element>(formula: &dyn Compiled, level: Level, mut results: Vec<
     results
 }
 
-/// The values of a smooth function in new memory, if that is its limit: for the others zeroing is little beside the rest, and they take long to compile.
+/// The values of a smooth function in new memory, if that is its limit: for the others zeroing is little beside the rest, and they take long to compile. Not for
+/// several threads, which would be one compilation more.
 #[inline(always)]
 pub(crate) fn new_smooth<P: Pointwise + Compiled, A: Element>(formula: P, level: Level, parts: Parts, input: &[A], keep: &mut Keep<'_, A>) -> Option<Vec<A>> {
-    if formula.cost() != Cost::Memory {
+    if formula.cost() != Cost::Memory || input.len() > parts.most {
         return None;
     }
-    let results = new(level, parts, input, keep.part(0..input.len()), Smooth(formula));
+    let results = here(level, input, keep.part(0..input.len()), &Smooth(formula));
     Some(completed(&formula, level, results, input, keep.part(0..input.len())))
 }
 
@@ -228,10 +235,13 @@ pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, i
     }
 }
 
-/// The values of a function with two slopes in new memory.
+/// The values of a function with two slopes in new memory; not for several threads either.
 #[inline(always)]
 pub(crate) fn new_two_slope<P: TwoSlope + Compiled, A: Element>(formula: P, level: Level, parts: Parts, input: &[A], keep: &mut Keep<'_, A>) -> Option<Vec<A>> {
-    let results = new(level, parts, input, keep.part(0..input.len()), Sloped(formula));
+    if input.len() > parts.most {
+        return None;
+    }
+    let results = here(level, input, keep.part(0..input.len()), &Sloped(formula));
     Some(completed(&formula, level, results, input, keep.part(0..input.len())))
 }
 

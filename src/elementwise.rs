@@ -142,7 +142,8 @@ pub(crate) fn infer_new<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRefD<A>
 
 fn values_new<A: Element>(kernel: &dyn Kernel<A>, order: &Order, input: &ArrayRefD<A>, keep: Keep<'_, A>) -> ArrayD<A> {
     let level = kernel::level();
-    fresh(order, kernel.cost(), input, keep, &running(kernel), Some(&|parts, x, keep| kernel.run_new(level, parts, x, keep)))
+    let new = |parts: Parts, x: &[A], keep: &mut Keep<'_, A>| if x.len() <= parts.most { kernel.run_new(level, x, keep) } else { None };
+    fresh(order, kernel.cost(), input, keep, &running(kernel), Some(&new))
 }
 
 /// The derivative alone, as a new array.

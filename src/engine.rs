@@ -20,7 +20,6 @@ use crate::{
     parts::{Rows, Space},
     prelu::{self, PReLU},
     rrelu::{self, RReLU},
-    threads::Parts,
     traverse::{self, Order},
 };
 
@@ -39,7 +38,7 @@ pub trait Engine: Sized {
     where
         Self: Element;
     fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: &mut [Self], keep: Keep<'_, Self>);
-    fn new_compiled(formula: &dyn Compiled, level: Level, parts: Parts, input: &[Self], keep: &mut Keep<'_, Self>) -> Option<Vec<Self>>;
+    fn new_compiled(formula: &dyn Compiled, level: Level, input: &[Self], keep: &mut Keep<'_, Self>) -> Option<Vec<Self>>;
     fn row_forward(formula: &dyn CompiledRow, level: Level, rows: Rows, row: &mut [Self], keep: &mut [Self], zeros: bool, space: &mut Space<Self>)
     where
         Self: Element;
@@ -105,8 +104,8 @@ macro_rules! engine {
             fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: &mut [Self], keep: Keep<'_, Self>) {
                 formula.$run(level, input, output, keep);
             }
-            fn new_compiled(formula: &dyn Compiled, level: Level, parts: Parts, input: &[Self], keep: &mut Keep<'_, Self>) -> Option<Vec<Self>> {
-                formula.$new(level, parts, input, keep)
+            fn new_compiled(formula: &dyn Compiled, level: Level, input: &[Self], keep: &mut Keep<'_, Self>) -> Option<Vec<Self>> {
+                formula.$new(level, input, keep)
             }
             fn row_forward(formula: &dyn CompiledRow, level: Level, rows: Rows, row: &mut [Self], keep: &mut [Self], zeros: bool, space: &mut Space<Self>) {
                 formula.$forward(level, rows, row, keep, zeros, space);

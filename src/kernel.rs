@@ -16,7 +16,7 @@ use crate::{
     element::Element,
     pointwise::{Cost, Pointwise},
     real::{Lanes, Work as _},
-    threads::{Parts, Split},
+    threads::Split,
 };
 
 /// The most lanes of any instruction set.
@@ -193,8 +193,8 @@ pub trait Kernel<A>: Debug + Send + Sync {
     fn cost(&self) -> Cost;
     /// The values at `input`, or at `output` itself where there is no input; `keep` is filled alongside.
     fn run(&self, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>);
-    /// The values at `input`, in new memory that is written but once; `None`, and nothing done, where a kernel cannot do that.
-    fn run_new(&self, _level: Level, _parts: Parts, _input: &[A], _keep: &mut Keep<'_, A>) -> Option<Vec<A>> {
+    /// The values at `input`, on this thread, in new memory that is written but once; `None`, and nothing done, where a kernel cannot do that.
+    fn run_new(&self, _level: Level, _input: &[A], _keep: &mut Keep<'_, A>) -> Option<Vec<A>> {
         None
     }
 }
@@ -228,8 +228,8 @@ impl<P: Pointwise, A: Element> Kernel<A> for Own<P> {
 pub(crate) trait Compiled {
     fn run_single(&self, level: Level, input: Option<&[f32]>, output: &mut [f32], keep: Keep<'_, f32>);
     fn run_double(&self, level: Level, input: Option<&[f64]>, output: &mut [f64], keep: Keep<'_, f64>);
-    fn new_single(&self, level: Level, parts: Parts, input: &[f32], keep: &mut Keep<'_, f32>) -> Option<Vec<f32>>;
-    fn new_double(&self, level: Level, parts: Parts, input: &[f64], keep: &mut Keep<'_, f64>) -> Option<Vec<f64>>;
+    fn new_single(&self, level: Level, input: &[f32], keep: &mut Keep<'_, f32>) -> Option<Vec<f32>>;
+    fn new_double(&self, level: Level, input: &[f64], keep: &mut Keep<'_, f64>) -> Option<Vec<f64>>;
 }
 
 /// Compiles a formula for both element types.
@@ -280,14 +280,8 @@ macro_rules! kernels {
             fn run(&self, level: fearless_simd::Level, input: Option<&[A]>, output: &mut [A], keep: $crate::kernel::Keep<'_, A>) {
                 self.chosen::<A>().run(level, input, output, keep);
             }
-            fn run_new(
-                &self,
-                level: fearless_simd::Level,
-                parts: $crate::threads::Parts,
-                input: &[A],
-                keep: &mut $crate::kernel::Keep<'_, A>,
-            ) -> Option<Vec<A>> {
-                self.chosen::<A>().run_new(level, parts, input, keep)
+            fn run_new(&self, level: fearless_simd::Level, input: &[A], keep: &mut $crate::kernel::Keep<'_, A>) -> Option<Vec<A>> {
+                self.chosen::<A>().run_new(level, input, keep)
             }
         }
     };
@@ -299,23 +293,11 @@ macro_rules! kernels {
             fn run_double(&self, level: fearless_simd::Level, input: Option<&[f64]>, output: &mut [f64], keep: $crate::kernel::Keep<'_, f64>) {
                 $crate::kernel::$run(*self, level, input, output, keep);
             }
-            fn new_single(
-                &self,
-                level: fearless_simd::Level,
-                parts: $crate::threads::Parts,
-                input: &[f32],
-                keep: &mut $crate::kernel::Keep<'_, f32>,
-            ) -> Option<Vec<f32>> {
-                $crate::kernel::$new(*self, level, parts, input, keep)
+            fn new_single(&self, level: fearless_simd::Level, input: &[f32], keep: &mut $crate::kernel::Keep<'_, f32>) -> Option<Vec<f32>> {
+                $crate::kernel::$new(*self, level, input, keep)
             }
-            fn new_double(
-                &self,
-                level: fearless_simd::Level,
-                parts: $crate::threads::Parts,
-                input: &[f64],
-                keep: &mut $crate::kernel::Keep<'_, f64>,
-            ) -> Option<Vec<f64>> {
-                $crate::kernel::$new(*self, level, parts, input, keep)
+            fn new_double(&self, level: fearless_simd::Level, input: &[f64], keep: &mut $crate::kernel::Keep<'_, f64>) -> Option<Vec<f64>> {
+                $crate::kernel::$new(*self, level, input, keep)
             }
         }
     };
@@ -332,14 +314,8 @@ macro_rules! kernels {
         fn run(&self, level: fearless_simd::Level, input: Option<&[A]>, output: &mut [A], keep: $crate::kernel::Keep<'_, A>) {
             A::run_compiled(self, level, input, output, keep);
         }
-        fn run_new(
-            &self,
-            level: fearless_simd::Level,
-            parts: $crate::threads::Parts,
-            input: &[A],
-            keep: &mut $crate::kernel::Keep<'_, A>,
-        ) -> Option<Vec<A>> {
-            A::new_compiled(self, level, parts, input, keep)
+        fn run_new(&self, level: fearless_simd::Level, input: &[A], keep: &mut $crate::kernel::Keep<'_, A>) -> Option<Vec<A>> {
+            A::new_compiled(self, level, input, keep)
         }
     };
 }

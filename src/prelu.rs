@@ -303,7 +303,7 @@ fn running<'a, A: Element>(layer: &'a PReLU<A>, shape: &[usize], order: &Order) 
     let alpha = in_a_row(&layer.alpha.value);
     let repeated = Repeated::new(&runs, &alpha, shape.iter().product());
     move |x, y, Positioned(start, keep)| {
-        let (runs, alpha) = repeated.as_ref().map_or((&runs, &alpha[..]), |repeated| (&repeated.runs, &repeated.slopes[..]));
+        let (runs, alpha) = Repeated::or(repeated.as_ref(), &runs, &alpha);
         at_level!(level, simd => rectify(simd, runs, start, x, y, alpha, keep));
     }
 }
@@ -339,6 +339,11 @@ impl<A: Element> Repeated<A> {
         });
         others.chunks_mut(period).for_each(|others| others.copy_from_slice(&first[..others.len()]));
         Some(Self { slopes, runs: Runs::new(&[total.div_ceil(length), length], &[0, 1], &Order::default()) })
+    }
+
+    /// Where slopes stand, and the slopes: these or, where there are none, those given.
+    fn or<'a>(repeated: Option<&'a Self>, runs: &'a Runs, alpha: &'a [A]) -> (&'a Runs, &'a [A]) {
+        repeated.map_or((runs, alpha), |repeated| (&repeated.runs, &repeated.slopes))
     }
 
     /// [`part_length`] in whole rows.
@@ -451,30 +456,26 @@ fn part_length(slopes: usize) -> usize {
 
 pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let level = kernel::level();
-    let runs = layer.runs(output.shape(), &layer.kept.record.order);
     let (slopes, total) = (layer.alpha.value.len(), output.len());
-    let kept = &mut layer.kept;
-    let (runs, alpha) = (&runs, &in_a_row(&layer.alpha.value)[..]);
-    let repeated = Repeated::new(runs, alpha, total);
+    let own = layer.runs(output.shape(), &layer.kept.record.order);
+    let alpha = in_a_row(&layer.alpha.value);
+    let repeated = Repeated::new(&own, &alpha, total);
     let part = repeated.as_ref().map_or_else(|| part_length(slopes), Repeated::part_length);
-    kept.sums.clear();
-    kept.sums.resize_with(total.div_ceil(part) * slopes, AtomicU64::default);
+    layer.kept.sums.clear();
+    layer.kept.sums.resize_with(total.div_ceil(part) * slopes, AtomicU64::default);
     let kept = &layer.kept;
+    let (runs, alpha) = Repeated::or(repeated.as_ref(), &own, &alpha);
     pass_in_units(part, &kept.record.order, Cost::Memory, gradient, output, Positioned(0, ()), &|g, y, Positioned(start, ())| {
         let input = &kept.input[start..start + y.len()];
         // Sums of the thread's own, where a slope meets several elements, with room for what follows the last one in a vector.
-        let places = match &repeated {
-            Some(repeated) => repeated.slopes.len() + PARTS,
-            None if runs.constant() || slopes > y.len() => 0,
-            None => slopes + PARTS,
-        };
+        let places = if repeated.is_none() && (runs.constant() || alpha.len() > y.len()) { 0 } else { alpha.len() + PARTS };
         let local = &mut Scratch::new(places)[..];
         let mut done = 0;
         while done < y.len() {
             let row = (start + done) / part;
             let end = y.len().min((row + 1) * part - start);
             let sums = &kept.sums[row * slopes..(row + 1) * slopes];
-            let piece = Piece { runs, alpha, repeated: repeated.as_ref(), start: start + done, input: &input[done..end], sums };
+            let piece = Piece { runs, alpha, own: repeated.as_ref().map(|_| &own), start: start + done, input: &input[done..end], sums };
             at_level!(level, simd => piece.run(simd, g.map(|g| &g[done..end]), &mut y[done..end], local));
             done = end;
         }
@@ -490,7 +491,8 @@ pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<&Array
 struct Piece<'a, A: Element> {
     runs: &'a Runs,
     alpha: &'a [A],
-    repeated: Option<&'a Repeated<A>>,
+    /// Where the slopes themselves stand in a row, if these are [`Repeated`] ones.
+    own: Option<&'a Runs>,
     /// Where the piece begins in the whole array.
     start: usize,
     input: &'a [A],
@@ -502,11 +504,11 @@ impl<A: Element> Piece<'_, A> {
     #[inline(always)]
     fn run<S: Simd>(&self, simd: S, gradient: Option<&[A]>, output: &mut [A], local: &mut [f64]) {
         local.fill(0.0);
-        let Some(Repeated { slopes, runs }) = self.repeated else {
-            self.sweep(simd, self.runs, self.alpha, 0, gradient, output, local);
+        let Some(own) = self.own else {
+            self.sweep(simd, 0, gradient, output, local);
             return self.sums.iter().zip(local).for_each(|(sum, local)| add(sum, *local));
         };
-        let length = slopes.len();
+        let length = self.alpha.len();
         let mut done = 0;
         while done < output.len() {
             // As far as there are several whole rows from here on, else as far as the next one.
@@ -523,14 +525,14 @@ impl<A: Element> Piece<'_, A> {
                     let all = g.chunks_exact(count / rows).zip(self.input[range].chunks_exact(count / rows)).zip(y.chunks_exact_mut(count / rows));
                     all.for_each(
                         #[inline(always)]
-                        |((g, x), y)| together(simd, slopes, g, x, y, local),
+                        |((g, x), y)| together(simd, self.alpha, g, x, y, local),
                     );
                 }
-                _ => self.sweep(simd, runs, slopes, done, g, y, local),
+                _ => self.sweep(simd, done, g, y, local),
             }
             done += count;
         }
-        self.runs.visit(
+        own.visit(
             0,
             length,
             #[inline(always)]
@@ -541,10 +543,9 @@ impl<A: Element> Piece<'_, A> {
         );
     }
 
-    /// The elements from `from` on, run by run of these slopes.
-    #[expect(clippy::too_many_arguments, reason = "one call of three")]
+    /// The elements from `from` on, run by run of the slopes.
     #[inline(always)]
-    fn sweep<S: Simd>(&self, simd: S, runs: &Runs, alpha: &[A], from: usize, gradient: Option<&[A]>, output: &mut [A], local: &mut [f64]) {
+    fn sweep<S: Simd>(&self, simd: S, from: usize, gradient: Option<&[A]>, output: &mut [A], local: &mut [f64]) {
         let n = A::Native::<S>::LEN;
         blocks(
             gradient,
@@ -552,14 +553,14 @@ impl<A: Element> Piece<'_, A> {
             #[inline(always)]
             |g, y, block| {
                 let x = &self.input[from + block.start..from + block.end];
-                runs.visit(
+                self.runs.visit(
                     self.start + from + block.start,
                     y.len(),
                     #[inline(always)]
                     |range, first, step| {
                         let (g, x, y) = (&g[range.clone()], &x[range.clone()], &mut y[range]);
                         if step == 0 {
-                            let slope = splat(simd, alpha[first]);
+                            let slope = splat(simd, self.alpha[first]);
                             let mut sums = Sums::new(A::Work::<S>::widen(slope.splat(0.0)));
                             gradients(
                                 simd,
@@ -581,7 +582,7 @@ impl<A: Element> Piece<'_, A> {
                                 g,
                                 x,
                                 y,
-                                changing(simd, &alpha[first..first + y.len()]),
+                                changing(simd, &self.alpha[first..first + y.len()]),
                                 #[inline(always)]
                                 |_, terms| {
                                     if let Some(sums) = sums.next() {
@@ -596,7 +597,7 @@ impl<A: Element> Piece<'_, A> {
                             g,
                             x,
                             y,
-                            scattered(simd, &alpha[first..], step),
+                            scattered(simd, &self.alpha[first..], step),
                             #[inline(always)]
                             |_, terms| {
                                 let mut words = [0.0; PARTS];

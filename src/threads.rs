@@ -17,7 +17,7 @@ use crate::pointwise::Cost;
 
 /// How work is cut for threads.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts {
+pub(crate) struct Parts {
     /// The most elements of a part. One part takes all of them where threads do not pay.
     pub(crate) most: usize,
     /// How many threads there are for it.

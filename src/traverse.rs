@@ -216,7 +216,7 @@ const FRESH_BLOCK: usize = 8 * WORD;
 /// From how many bytes on allocators take a new array's pages from the system each time, and to write a page for the first time takes longer than any function.
 const FRESH_PAGES: usize = 1 << 25;
 
-/// Makes the values of a new array from those of an input.
+/// Makes the values of a new array from those of an input, or nothing.
 type New<'a, A, K> = &'a dyn Fn(Parts, &[A], &mut K) -> Option<Vec<A>>;
 
 /// [`pass`] into a new array that lies in this order.

@@ -4,7 +4,7 @@ use fearless_simd::{Level, Simd, SimdBase, SimdMask};
 
 use crate::{
     element::Element,
-    kernel::{Compiled, Keep, Read, WORD, at_level, backward, both_at, in_two, in_two_inplace, load, padded, rest, value_at},
+    kernel::{Compiled, Keep, Read, WORD, at_level, both_at, in_two, in_two_inplace, load, padded, rest, value_at},
     pointwise::{Cost, Pointwise, TwoSlope},
     real::{Lanes, Real as _},
     threads::{Make, Parts, Sink, Split},
@@ -104,22 +104,25 @@ impl<A: Element, K, F: Chunkwise<A, K>> Make<(&[A], K), [A; CHUNK]> for AtLevel<
 /// What becomes of whole chunks, in new memory with room for all.
 #[inline(always)]
 fn new<A: Element, K: Split>(level: Level, parts: Parts, input: &[A], beside: K, of: impl Chunkwise<A, K>) -> Vec<A> {
-    if input.len() <= parts.most {
-        return here(level, input, beside, &of);
+    if input.len() > parts.most {
+        return parts.collect(input.len(), (input, beside), &AtLevel(level, of)).into_flattened();
     }
-    parts.collect(input.len(), (input, beside), &AtLevel(level, of)).into_flattened()
+    at_level!(level, simd => here(
+        input.len(),
+        #[inline(always)]
+        |sink| {
+            of.run(simd, input, beside, sink);
+        },
+    ))
 }
 
-/// [`new`] on this thread.
+/// New memory for so many results, with those that `fill` gives in whole chunks. To be called where the instruction set is known, so that the compiler knows how
+/// long the `Vec` is and where it lies.
 #[inline(always)]
-fn here<A: Element, K>(level: Level, input: &[A], beside: K, of: &impl Chunkwise<A, K>) -> Vec<A> {
-    let results = at_level!(level, simd => {
-        // Made in here, so that the compiler knows how long it is and where it lies.
-        let mut results = Vec::with_capacity(input.len().div_ceil(CHUNK));
-        of.run(simd, input, beside, &mut results);
-        results
-    });
-    results.into_flattened()
+fn here<A: Element>(count: usize, fill: impl FnOnce(&mut Vec<[A; CHUNK]>)) -> Vec<A> {
+    let mut chunks = Vec::with_capacity(count.div_ceil(CHUNK));
+    fill(&mut chunks);
+    chunks.into_flattened()
 }
 
 /// Adds the results that do not fill a chunk.
@@ -138,49 +141,41 @@ fn completed<A: Element>(formula: &dyn Compiled, level: Level, mut results: Vec<
     results
 }
 
-/// The values of a smooth function in new memory, if that is its limit: for the others zeroing is little beside the rest, and they take long to compile. Not for
-/// several threads, which would be one compilation more.
+/// The values of a smooth function in new memory, if that is its limit: for the others zeroing is little beside the rest, and they take long to compile.
 #[inline(always)]
-pub(crate) fn new_smooth<P: Pointwise + Compiled, A: Element>(formula: P, level: Level, parts: Parts, input: &[A], keep: &mut Keep<'_, A>) -> Option<Vec<A>> {
-    if formula.cost() != Cost::Memory || input.len() > parts.most {
+pub(crate) fn new_smooth<P: Pointwise + Compiled, A: Element>(formula: P, level: Level, input: &[A], keep: &mut Keep<'_, A>) -> Option<Vec<A>> {
+    if formula.cost() != Cost::Memory {
         return None;
     }
-    let results = here(level, input, keep.part(0..input.len()), &Smooth(formula));
+    let results = at_level!(level, simd => here(
+        input.len(),
+        #[inline(always)]
+        |sink| smooth_values(simd, formula, input, sink, keep.part(0..input.len())),
+    ));
     Some(completed(&formula, level, results, input, keep.part(0..input.len())))
-}
-
-struct Smooth<P>(P);
-
-impl<P: Pointwise, A: Element> Chunkwise<A, Keep<'_, A>> for Smooth<P> {
-    #[inline(always)]
-    fn run<S: Simd, T: Sink<[A; CHUNK]>>(&self, simd: S, input: &[A], keep: Keep<'_, A>, sink: T) -> T {
-        smooth_values(simd, self.0, input, sink, keep)
-    }
 }
 
 /// The values of a smooth function, in whole chunks.
 pub(super) fn values<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A]) {
     at_level!(level, simd => match input {
-        Some(input) => {
-            values_at(simd, formula, (input, output));
-        }
+        Some(input) => values_at(simd, formula, (input, output)),
         None => values_at(simd, formula, output),
     });
 }
 
 #[inline(always)]
-fn values_at<S: Simd, P: Pointwise, A: Element, C: Chunks<A>>(simd: S, formula: P, chunks: C) -> C::Behind {
+fn values_at<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, chunks: impl Chunks<A>) {
     each_vector(
         simd,
         chunks,
         #[inline(always)]
         |x| value_at(formula, x),
-    )
+    );
 }
 
 /// Replaces each vector of the whole chunks by `f` of it.
 #[inline(always)]
-fn each_vector<S: Simd, A: Element, C: Chunks<A>>(simd: S, chunks: C, mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) -> C::Behind {
+fn each_vector<S: Simd, A: Element>(simd: S, chunks: impl Chunks<A>, mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
     chunks.each(
         #[inline(always)]
         |_, x| {
@@ -191,13 +186,13 @@ fn each_vector<S: Simd, A: Element, C: Chunks<A>>(simd: S, chunks: C, mut f: imp
                 |_, x| f(x),
             )
         },
-    )
+    );
 }
 
 #[inline(always)]
-fn smooth_values<S: Simd, P: Pointwise, A: Element, T: Sink<[A; CHUNK]>>(simd: S, formula: P, input: &[A], sink: T, keep: Keep<'_, A>) -> T {
+fn smooth_values<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, input: &[A], sink: impl Sink<[A; CHUNK]>, keep: Keep<'_, A>) {
     let Keep::Derivative(derivative) = keep else { return values_at(simd, formula, (input, sink)) };
-    let (sink, _) = each_chunk(
+    each_chunk(
         input,
         (sink, derivative),
         #[inline(always)]
@@ -216,16 +211,11 @@ fn smooth_values<S: Simd, P: Pointwise, A: Element, T: Sink<[A; CHUNK]>>(simd: S
             (values, slopes)
         },
     );
-    sink
 }
 
 #[inline(always)]
 pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
-    let run = |input: &[A], output: &mut [A], keep: Keep<'_, A>| {
-        at_level!(level, simd => {
-            two_slope_values(simd, formula, (input, output), keep);
-        });
-    };
+    let run = |input: &[A], output: &mut [A], keep: Keep<'_, A>| at_level!(level, simd => two_slope_values(simd, formula, (input, output), keep));
     match input {
         Some(input) => in_two::<CHUNK, A>(input, output, keep, run),
         None => {
@@ -235,28 +225,20 @@ pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, i
     }
 }
 
-/// The values of a function with two slopes in new memory; not for several threads either.
+/// The values of a function with two slopes in new memory.
 #[inline(always)]
-pub(crate) fn new_two_slope<P: TwoSlope + Compiled, A: Element>(formula: P, level: Level, parts: Parts, input: &[A], keep: &mut Keep<'_, A>) -> Option<Vec<A>> {
-    if input.len() > parts.most {
-        return None;
-    }
-    let results = here(level, input, keep.part(0..input.len()), &Sloped(formula));
+pub(crate) fn new_two_slope<P: TwoSlope + Compiled, A: Element>(formula: P, level: Level, input: &[A], keep: &mut Keep<'_, A>) -> Option<Vec<A>> {
+    let results = at_level!(level, simd => here(
+        input.len(),
+        #[inline(always)]
+        |sink| two_slope_values(simd, formula, (input, sink), keep.part(0..input.len())),
+    ));
     Some(completed(&formula, level, results, input, keep.part(0..input.len())))
-}
-
-struct Sloped<P>(P);
-
-impl<P: TwoSlope, A: Element> Chunkwise<A, Keep<'_, A>> for Sloped<P> {
-    #[inline(always)]
-    fn run<S: Simd, T: Sink<[A; CHUNK]>>(&self, simd: S, input: &[A], keep: Keep<'_, A>, sink: T) -> T {
-        two_slope_values(simd, self.0, (input, sink), keep)
-    }
 }
 
 /// Values, and one bit an element where they are kept: 64 elements fill a word.
 #[inline(always)]
-fn two_slope_values<S: Simd, P: TwoSlope, A: Element, C: Chunks<A>>(simd: S, formula: P, chunks: C, keep: Keep<'_, A>) -> C::Behind {
+fn two_slope_values<S: Simd, P: TwoSlope, A: Element>(simd: S, formula: P, chunks: impl Chunks<A>, keep: Keep<'_, A>) {
     let Keep::Bits(bits) = keep else {
         return each_vector(
             simd,
@@ -282,7 +264,7 @@ fn two_slope_values<S: Simd, P: TwoSlope, A: Element, C: Chunks<A>>(simd: S, for
             *word = if start % WORD == 0 { upper } else { *word | upper << CHUNK };
             values
         },
-    )
+    );
 }
 
 /// `output = gradient · derivative`, in place without a gradient.
@@ -341,18 +323,23 @@ pub(crate) fn choose<A: Element>(level: Level, gradient: Option<&[A]>, bits: &[u
     }
 }
 
-/// [`backward`] into new memory; `None`, and nothing done, for one slope everywhere.
+/// [`backward`](super::backward) into new memory; `None`, and nothing done, for one slope everywhere.
 pub(crate) fn new_backward<A: Element>(level: Level, parts: Parts, gradient: &[A], read: Read<'_, A>) -> Option<Vec<A>> {
-    let mut results = match read {
-        Read::Derivative(derivative) => new(level, parts, gradient, derivative, Product),
-        Read::Bits(..) => new(level, parts, gradient, read, Chosen),
-        Read::Constant(_) => return None,
-    };
-    complete(&mut results, gradient.len(), |start, last| match read {
-        Read::Bits(bits, lower, upper) => choose(level, Some(&gradient[start..]), &[bits[start / WORD] >> (start % WORD)], last, lower, upper),
-        _ => backward(level, Some(&gradient[start..]), read.split(start).1, last),
-    });
-    Some(results)
+    match read {
+        Read::Derivative(derivative) => {
+            let mut results = new(level, parts, gradient, derivative, Product);
+            complete(&mut results, gradient.len(), |start, last| multiply(level, Some(&gradient[start..]), &derivative[start..], last));
+            Some(results)
+        }
+        Read::Bits(bits, lower, upper) => {
+            let mut results = new(level, parts, gradient, read, Chosen);
+            complete(&mut results, gradient.len(), |start, last| {
+                choose(level, Some(&gradient[start..]), &[bits[start / WORD] >> (start % WORD)], last, lower, upper);
+            });
+            Some(results)
+        }
+        Read::Constant(_) => None,
+    }
 }
 
 struct Product;

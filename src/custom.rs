@@ -5,7 +5,7 @@ use std::fmt;
 use crate::{
     element::Element,
     elementwise::Elementwise,
-    kernel::{Keep, Kernel, Kind, copy},
+    kernel::{Keep, Kernel, Kind, Output},
     pointwise::Cost,
 };
 
@@ -81,10 +81,8 @@ impl<V: Fn(A) -> A + Send + Sync, D: Fn(A) -> A + Send + Sync, A: Element> Kerne
         // Nobody knows; most formulas have an exponential.
         Cost::Transcendental
     }
-    fn run(&self, _level: fearless_simd::Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
-        if let Some(input) = input {
-            copy(input, output);
-        }
+    fn run(&self, _level: fearless_simd::Level, input: Option<&[A]>, output: Output<'_, A>, keep: Keep<'_, A>) {
+        let output = output.begun_with(input);
         match keep {
             Keep::Derivative(derivative) => {
                 for (y, slope) in output.iter_mut().zip(derivative) {

@@ -8,7 +8,7 @@ use crate::{
     body::{Body, Record, layer_methods},
     element::Element,
     error::Result,
-    kernel::{self, Keep, Kernel, Kind, Own, Read, WORD},
+    kernel::{self, Keep, Kernel, Kind, Output, Own, Read, WORD},
     layer::Layer,
     pointwise::{Cost, Pointwise},
     threads::Parts,
@@ -129,7 +129,7 @@ impl<F: Kernel<A>, A> fmt::Display for Elementwise<F, A> {
 /// The kernel on slices, with this thread's instruction set.
 fn running<A: Element>(kernel: &dyn Kernel<A>) -> impl Fn(Option<&[A]>, &mut [A], Keep<'_, A>) + Sync {
     let level = kernel::level();
-    move |x, y, keep| kernel.run(level, x, y, keep)
+    move |x, y, keep| kernel.run(level, x, Output::Slice(y), keep)
 }
 
 pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
@@ -142,7 +142,13 @@ pub(crate) fn infer_new<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRefD<A>
 
 fn values_new<A: Element>(kernel: &dyn Kernel<A>, order: &Order, input: &ArrayRefD<A>, keep: Keep<'_, A>) -> ArrayD<A> {
     let level = kernel::level();
-    let new = |parts: Parts, x: &[A], keep: &mut Keep<'_, A>| if x.len() <= parts.most { kernel.run_new(level, x, keep) } else { None };
+    let new = |parts: Parts, x: &[A], keep: &mut Keep<'_, A>| {
+        (x.len() <= parts.most).then(|| {
+            let mut values = Vec::new();
+            kernel.run(level, Some(x), Output::New(&mut values), keep.part(0..x.len()));
+            values
+        })
+    };
     fresh(order, kernel.cost(), input, keep, &running(kernel), Some(&new))
 }
 
@@ -155,10 +161,10 @@ pub(crate) fn derivative_new<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRe
         for (x, y) in x.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
             let values = &mut values[..x.len()];
             match kernel.kind() {
-                Kind::Smooth => kernel.run(level, Some(x), values, Keep::Derivative(y)),
+                Kind::Smooth => kernel.run(level, Some(x), Output::Slice(values), Keep::Derivative(y)),
                 Kind::TwoSlope { lower, upper } => {
                     let mut bits = [0; BLOCK / WORD];
-                    kernel.run(level, Some(x), values, Keep::Bits(&mut bits));
+                    kernel.run(level, Some(x), Output::Slice(values), Keep::Bits(&mut bits));
                     y.fill(A::one());
                     kernel::choose(level, None, &bits, y, lower, upper);
                 }

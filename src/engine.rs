@@ -14,7 +14,7 @@ use crate::{
     elementwise::{self, Kept},
     error::Result,
     gated::{self, GatedKept},
-    kernel::{Compiled, Keep, Kernel, Kind},
+    kernel::{Compiled, Keep, Kernel, Kind, Output},
     layer::Layer,
     maxout::{self, Maxout},
     parts::{Rows, Space},
@@ -37,8 +37,7 @@ pub trait Engine: Sized {
     fn build(single: Builder<f32>, double: Builder<f64>, arguments: &[f64]) -> Result<Box<dyn Layer<Self>>>
     where
         Self: Element;
-    fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: &mut [Self], keep: Keep<'_, Self>);
-    fn new_compiled(formula: &dyn Compiled, level: Level, input: &[Self], keep: &mut Keep<'_, Self>) -> Option<Vec<Self>>;
+    fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: Output<'_, Self>, keep: Keep<'_, Self>);
     fn row_forward(formula: &dyn CompiledRow, level: Level, rows: Rows, row: &mut [Self], keep: &mut [Self], zeros: bool, space: &mut Space<Self>)
     where
         Self: Element;
@@ -86,7 +85,7 @@ fn zeros_like<A: Element>(input: &ArrayD<A>, resized: Resized) -> ArrayD<A> {
 }
 
 macro_rules! engine {
-    ($a:ident, ($single:pat, $double:pat, $chosen:ident), $run:ident $new:ident $forward:ident $backward:ident) => {
+    ($a:ident, ($single:pat, $double:pat, $chosen:ident), $run:ident $forward:ident $backward:ident) => {
         #[allow(private_interfaces, reason = "the trait seals Element: only this crate calls it")]
         impl Engine for $a {
             fn zeros_in(order: &Order, shape: &[usize]) -> ArrayD<Self> {
@@ -101,11 +100,8 @@ macro_rules! engine {
             fn build($single: Builder<f32>, $double: Builder<f64>, arguments: &[f64]) -> Result<Box<dyn Layer<Self>>> {
                 $chosen(arguments)
             }
-            fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: &mut [Self], keep: Keep<'_, Self>) {
+            fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: Output<'_, Self>, keep: Keep<'_, Self>) {
                 formula.$run(level, input, output, keep);
-            }
-            fn new_compiled(formula: &dyn Compiled, level: Level, input: &[Self], keep: &mut Keep<'_, Self>) -> Option<Vec<Self>> {
-                formula.$new(level, input, keep)
             }
             fn row_forward(formula: &dyn CompiledRow, level: Level, rows: Rows, row: &mut [Self], keep: &mut [Self], zeros: bool, space: &mut Space<Self>) {
                 formula.$forward(level, rows, row, keep, zeros, space);
@@ -206,5 +202,5 @@ macro_rules! engine {
         }
     };
 }
-engine!(f32, (single, _, single), run_single new_single forward_single backward_single);
-engine!(f64, (_, double, double), run_double new_double forward_double backward_double);
+engine!(f32, (single, _, single), run_single forward_single backward_single);
+engine!(f64, (_, double, double), run_double forward_double backward_double);

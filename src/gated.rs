@@ -9,7 +9,7 @@ use crate::{
     element::Element,
     error::Result,
     formula,
-    kernel::{self, Keep, Kernel, Kind, Read, WORD},
+    kernel::{self, Keep, Kernel, Kind, Output, Read, WORD},
     layer::Layer,
     pointwise::Cost,
     threads::Split,
@@ -236,7 +236,7 @@ fn multiplying<A: Element>(kernel: &dyn Kernel<A>) -> impl Fn(Option<&[A]>, &mut
     move |b, y, mut a| {
         for (b, y) in b.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
             let (now, later) = a.split(y.len());
-            kernel.run(level, Some(b), y, Keep::Nothing);
+            kernel.run(level, Some(b), Output::Slice(y), Keep::Nothing);
             now.with(b.len(), |a| kernel::multiply(level, None, a, y));
             a = later;
         }
@@ -273,15 +273,15 @@ pub(crate) fn forward<A: Element>(
                 a.with(b.len(), |a| {
                     match (kernel.kind(), bits) {
                         (Kind::Smooth, _) => {
-                            kernel.run(level, Some(b), gate, Keep::Derivative(slope));
+                            kernel.run(level, Some(b), Output::Slice(gate), Keep::Derivative(slope));
                             kernel::multiply(level, None, a, slope);
                         }
                         (Kind::TwoSlope { lower, upper }, Keep::Bits(bits)) => {
-                            kernel.run(level, Some(b), gate, Keep::Bits(bits));
+                            kernel.run(level, Some(b), Output::Slice(gate), Keep::Bits(bits));
                             kernel::choose(level, Some(a), bits, slope, lower, upper);
                         }
                         (Kind::TwoSlope { lower, .. }, _) => {
-                            kernel.run(level, Some(b), gate, Keep::Nothing);
+                            kernel.run(level, Some(b), Output::Slice(gate), Keep::Nothing);
                             kernel::backward(level, Some(a), Read::Constant(lower), slope);
                         }
                     }

@@ -5,12 +5,11 @@
 
 mod chunks;
 
-use std::{cell::Cell, fmt::Debug, ops::Range};
+use std::{cell::Cell, fmt::Debug, mem::take, ops::Range};
 
 use fearless_simd::{Level, Simd, SimdBase, SimdFloatElement};
 
-use self::chunks::CHUNK;
-pub(crate) use self::chunks::{choose, copy_new, multiply, new_backward, new_smooth, new_two_slope, run_two_slope};
+pub(crate) use self::chunks::{choose, copy_new, multiply, new_backward, run_two_slope};
 
 use crate::{
     element::Element,
@@ -139,6 +138,84 @@ impl<A: Send> Split for Keep<'_, A> {
     }
 }
 
+/// Where the values of a kernel go.
+#[derive(Debug)]
+pub enum Output<'a, A> {
+    /// Over what stands there.
+    Slice(&'a mut [A]),
+    /// Into new memory, each of them written but once. The vector is empty, and the kernel gives it room.
+    New(&'a mut Vec<A>),
+}
+
+impl<'a, A: Element> Output<'a, A> {
+    /// Where these values go; in new memory those before them are there already.
+    #[inline]
+    fn part(&mut self, range: Range<usize>) -> Output<'_, A> {
+        match self {
+            Self::Slice(values) => Output::Slice(&mut values[range]),
+            Self::New(values) => Output::New(values),
+        }
+    }
+
+    /// A copy of an input, if there is one, to be worked on in place.
+    pub(crate) fn begun_with(self, input: Option<&[A]>) -> &'a mut [A] {
+        let values = match self {
+            Self::Slice(values) => values,
+            Self::New(values) => {
+                values.resize(input.map_or(0, <[A]>::len), A::zero());
+                values
+            }
+        };
+        if let Some(input) = input {
+            copy(input, values);
+        }
+        values
+    }
+
+    /// Gives `fill` what takes values vector by vector. To be called where the instruction set is known, so that the compiler knows where all of it lies.
+    #[inline(always)]
+    fn fill(self, fill: impl FnOnce(&mut Filling<'_, A>)) {
+        let (slice, mut new) = match self {
+            Self::Slice(values) => (values, None),
+            Self::New(values) => (&mut [][..], Some(values)),
+        };
+        let mut filling = Filling { slice, made: new.as_deref_mut().map(take) };
+        fill(&mut filling);
+        if let (Some(values), Some(made)) = (new, filling.made) {
+            *values = made;
+        }
+    }
+}
+
+/// An [`Output`] while a loop fills it. The loop is the same for both, and so is compiled once; the question which it is costs less than an exponential by far.
+struct Filling<'a, A> {
+    /// What is left of the slice.
+    slice: &'a mut [A],
+    /// New memory with room for the values.
+    made: Option<Vec<A>>,
+}
+
+impl<A: Element> Filling<'_, A> {
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, values: Lanes<S, A>) {
+        let values = values.0.as_slice();
+        match &mut self.made {
+            // Since it is asked here, the compiler knows that no room has to be made.
+            Some(made) => {
+                if made.capacity() - made.len() >= values.len() {
+                    made.extend_from_slice(values);
+                }
+            }
+            None => {
+                if let Some((here, behind)) = take(&mut self.slice).split_at_mut_checked(values.len()) {
+                    here.copy_from_slice(values);
+                    self.slice = behind;
+                }
+            }
+        }
+    }
+}
+
 /// What was kept, while backward reads it.
 #[derive(Clone, Copy)]
 pub(crate) enum Read<'a, A> {
@@ -191,12 +268,8 @@ pub trait Kernel<A>: Debug + Send + Sync {
     fn kind(&self) -> Kind;
     /// How much work one element is.
     fn cost(&self) -> Cost;
-    /// The values at `input`, or at `output` itself where there is no input; `keep` is filled alongside.
-    fn run(&self, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>);
-    /// The values at `input`, on this thread, in new memory that is written but once; `None`, and nothing done, where a kernel cannot do that.
-    fn run_new(&self, _level: Level, _input: &[A], _keep: &mut Keep<'_, A>) -> Option<Vec<A>> {
-        None
-    }
+    /// The values at `input`, or at `output` itself, a slice, where there is no input; `keep` is filled alongside.
+    fn run(&self, level: Level, input: Option<&[A]>, output: Output<'_, A>, keep: Keep<'_, A>);
 }
 
 /// A [`Pointwise`] formula of the user's own as a [`Kernel`]: compiled where it is used.
@@ -219,23 +292,21 @@ impl<P: Pointwise, A: Element> Kernel<A> for Own<P> {
     fn cost(&self) -> Cost {
         self.0.cost()
     }
-    fn run(&self, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
+    fn run(&self, level: Level, input: Option<&[A]>, output: Output<'_, A>, keep: Keep<'_, A>) {
         run_smooth(self.0, level, input, output, keep);
     }
 }
 
 /// A formula compiled for both element types, in this crate: [`Kernel`] for any element leads here.
 pub(crate) trait Compiled {
-    fn run_single(&self, level: Level, input: Option<&[f32]>, output: &mut [f32], keep: Keep<'_, f32>);
-    fn run_double(&self, level: Level, input: Option<&[f64]>, output: &mut [f64], keep: Keep<'_, f64>);
-    fn new_single(&self, level: Level, input: &[f32], keep: &mut Keep<'_, f32>) -> Option<Vec<f32>>;
-    fn new_double(&self, level: Level, input: &[f64], keep: &mut Keep<'_, f64>) -> Option<Vec<f64>>;
+    fn run_single(&self, level: Level, input: Option<&[f32]>, output: Output<'_, f32>, keep: Keep<'_, f32>);
+    fn run_double(&self, level: Level, input: Option<&[f64]>, output: Output<'_, f64>, keep: Keep<'_, f64>);
 }
 
 /// Compiles a formula for both element types.
 macro_rules! kernels {
     (smooth $formula:ty) => {
-        kernels!(@compiled $formula, run_smooth, new_smooth);
+        kernels!(@compiled $formula, run_smooth);
         impl<A: $crate::element::Element> $crate::kernel::Kernel<A> for $formula {
             kernels!(@facts Pointwise);
             fn kind(&self) -> $crate::kernel::Kind {
@@ -247,7 +318,7 @@ macro_rules! kernels {
         }
     };
     (two_slope $formula:ty) => {
-        kernels!(@compiled $formula, run_two_slope, new_two_slope);
+        kernels!(@compiled $formula, run_two_slope);
         impl<A: $crate::element::Element> $crate::kernel::Kernel<A> for $formula {
             kernels!(@facts TwoSlope);
             fn kind(&self) -> $crate::kernel::Kind {
@@ -277,28 +348,20 @@ macro_rules! kernels {
             fn cost(&self) -> $crate::pointwise::Cost {
                 self.chosen::<A>().cost()
             }
-            fn run(&self, level: fearless_simd::Level, input: Option<&[A]>, output: &mut [A], keep: $crate::kernel::Keep<'_, A>) {
+            fn run(&self, level: fearless_simd::Level, input: Option<&[A]>, output: $crate::kernel::Output<'_, A>, keep: $crate::kernel::Keep<'_, A>) {
                 self.chosen::<A>().run(level, input, output, keep);
-            }
-            fn run_new(&self, level: fearless_simd::Level, input: &[A], keep: &mut $crate::kernel::Keep<'_, A>) -> Option<Vec<A>> {
-                self.chosen::<A>().run_new(level, input, keep)
             }
         }
     };
-    (@compiled $formula:ty, $run:ident, $new:ident) => {
+    (@compiled $formula:ty, $run:ident) => {
         impl $crate::kernel::Compiled for $formula {
-            fn run_single(&self, level: fearless_simd::Level, input: Option<&[f32]>, output: &mut [f32], keep: $crate::kernel::Keep<'_, f32>) {
-                $crate::kernel::$run(*self, level, input, output, keep);
-            }
-            fn run_double(&self, level: fearless_simd::Level, input: Option<&[f64]>, output: &mut [f64], keep: $crate::kernel::Keep<'_, f64>) {
-                $crate::kernel::$run(*self, level, input, output, keep);
-            }
-            fn new_single(&self, level: fearless_simd::Level, input: &[f32], keep: &mut $crate::kernel::Keep<'_, f32>) -> Option<Vec<f32>> {
-                $crate::kernel::$new(*self, level, input, keep)
-            }
-            fn new_double(&self, level: fearless_simd::Level, input: &[f64], keep: &mut $crate::kernel::Keep<'_, f64>) -> Option<Vec<f64>> {
-                $crate::kernel::$new(*self, level, input, keep)
-            }
+            kernels!(@run f32, run_single, $run);
+            kernels!(@run f64, run_double, $run);
+        }
+    };
+    (@run $a:ident, $method:ident, $run:ident) => {
+        fn $method(&self, level: fearless_simd::Level, input: Option<&[$a]>, output: $crate::kernel::Output<'_, $a>, keep: $crate::kernel::Keep<'_, $a>) {
+            $crate::kernel::$run(*self, level, input, output, keep);
         }
     };
     (@facts $trait:ident) => {
@@ -311,11 +374,8 @@ macro_rules! kernels {
         fn kinks(&self) -> Vec<f64> {
             $crate::pointwise::$trait::kinks(self)
         }
-        fn run(&self, level: fearless_simd::Level, input: Option<&[A]>, output: &mut [A], keep: $crate::kernel::Keep<'_, A>) {
+        fn run(&self, level: fearless_simd::Level, input: Option<&[A]>, output: $crate::kernel::Output<'_, A>, keep: $crate::kernel::Keep<'_, A>) {
             A::run_compiled(self, level, input, output, keep);
-        }
-        fn run_new(&self, level: fearless_simd::Level, input: &[A], keep: &mut $crate::kernel::Keep<'_, A>) -> Option<Vec<A>> {
-            A::new_compiled(self, level, input, keep)
         }
     };
 }
@@ -325,33 +385,39 @@ pub(crate) use kernels;
 const BLOCK: usize = 512;
 
 #[inline(always)]
-pub(crate) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], mut keep: Keep<'_, A>) {
-    if formula.cost() == Cost::Memory && matches!(keep, Keep::Nothing) {
-        let run = |input: &[A], output: &mut [A], _: Keep<'_, A>| chunks::values(formula, level, Some(input), output);
-        return match input {
-            Some(input) => in_two::<CHUNK, A>(input, output, keep, run),
-            None => in_two_inplace::<CHUNK, A>(output, keep, |output, _| chunks::values(formula, level, None, output), &run),
-        };
+pub(crate) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, mut output: Output<'_, A>, mut keep: Keep<'_, A>) {
+    if formula.cost() == Cost::Memory && (matches!(keep, Keep::Nothing) || matches!(output, Output::New(_))) {
+        return chunks::run_smooth(formula, level, input, output, keep);
     }
-    let body = |input: &[A], output: &mut [A], keep: Keep<'_, A>| match keep {
+    let body = |input: &[A], output: Output<'_, A>, keep: Keep<'_, A>| match keep {
         Keep::Derivative(derivative) => both(formula, level, input, output, derivative),
         _ => value(formula, level, input, output),
     };
-    blocks(input, output, |input, output, range| in_two::<MAX_LANES, A>(input, output, keep.part(range), body));
+    match (input, &mut output) {
+        (Some(input), output) => {
+            if let Output::New(values) = output {
+                values.reserve_exact(input.len());
+            }
+            in_two::<MAX_LANES, A>(input, output.part(0..input.len()), keep, body)
+        }
+        (None, Output::Slice(values)) => inplace(values, |input, values, range| in_two::<MAX_LANES, A>(input, Output::Slice(values), keep.part(range), body)),
+        (None, Output::New(_)) => {}
+    }
 }
 
 /// A kernel on an input, an output and what is kept.
-type Run<'a, A> = &'a dyn Fn(&[A], &mut [A], Keep<'_, A>);
+type Run<'a, A> = &'a dyn Fn(&[A], Output<'_, A>, Keep<'_, A>);
 
 /// Calls `body` on as many elements as make blocks of `N`, then on the [`rest`].
 #[inline]
-fn in_two<const N: usize, A: Element>(input: &[A], output: &mut [A], mut keep: Keep<'_, A>, body: impl Fn(&[A], &mut [A], Keep<'_, A>)) {
-    let whole = input.len() / N * N;
+fn in_two<const N: usize, A: Element>(input: &[A], mut output: Output<'_, A>, mut keep: Keep<'_, A>, body: impl Fn(&[A], Output<'_, A>, Keep<'_, A>)) {
+    let count = input.len();
+    let whole = count / N * N;
     if whole > 0 {
-        body(&input[..whole], &mut output[..whole], keep.part(0..whole));
+        body(&input[..whole], output.part(0..whole), keep.part(0..whole));
     }
-    if whole < input.len() {
-        rest::<N, A>(&input[whole..], &mut output[whole..], whole, keep, &body);
+    if whole < count {
+        rest::<N, A>(&input[whole..], output.part(whole..count), whole, keep, &body);
     }
 }
 
@@ -363,27 +429,30 @@ fn in_two_inplace<const N: usize, A: Element>(output: &mut [A], mut keep: Keep<'
     let start = count / N * N;
     if start < count {
         let input = padded::<N, A>(&output[start..]);
-        rest::<N, A>(&input[..count - start], &mut output[start..], start, keep, run);
+        rest::<N, A>(&input[..count - start], Output::Slice(&mut output[start..]), start, keep, run);
     }
 }
 
 /// Calls `body` on the last elements, fewer than `N`, from `start` on, with zeros behind them: so the formula is compiled once for all, and a result does not
 /// depend on its position.
-fn rest<const N: usize, A: Element>(input: &[A], output: &mut [A], start: usize, keep: Keep<'_, A>, body: Run<'_, A>) {
+fn rest<const N: usize, A: Element>(input: &[A], output: Output<'_, A>, start: usize, keep: Keep<'_, A>, body: Run<'_, A>) {
     let (x, mut y, mut slopes, mut word) = (padded::<N, A>(input), [A::zero(); N], [A::zero(); N], [0]);
     match keep {
-        Keep::Nothing => body(&x, &mut y, Keep::Nothing),
+        Keep::Nothing => body(&x, Output::Slice(&mut y), Keep::Nothing),
         Keep::Derivative(derivative) => {
-            body(&x, &mut y, Keep::Derivative(&mut slopes));
+            body(&x, Output::Slice(&mut y), Keep::Derivative(&mut slopes));
             derivative[start..].copy_from_slice(&slopes[..input.len()]);
         }
         Keep::Bits(bits) => {
-            body(&x, &mut y, Keep::Bits(&mut word));
+            body(&x, Output::Slice(&mut y), Keep::Bits(&mut word));
             let (all, place) = (&mut bits[start / WORD], start % WORD);
             *all = if place == 0 { word[0] } else { *all | word[0] << place };
         }
     }
-    output.copy_from_slice(&y[..input.len()]);
+    match output {
+        Output::Slice(values) => values.copy_from_slice(&y[..input.len()]),
+        Output::New(values) => values.extend_from_slice(&y[..input.len()]),
+    }
 }
 
 /// The elements, with zeros behind the last one.
@@ -412,25 +481,35 @@ fn both_at<P: Pointwise, S: Simd, A: Element>(formula: P, x: Lanes<S, A>) -> (La
 }
 
 #[inline(always)]
-fn value<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: &mut [A]) {
-    at_level!(level, simd => map(
-        simd,
-        input,
-        output,
+fn value<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: Output<'_, A>) {
+    at_level!(level, simd => output.fill(
         #[inline(always)]
-        |x| value_at(formula, x),
+        |filling| {
+            each(
+                simd,
+                input,
+                #[inline(always)]
+                |x| filling.put(value_at(formula, x)),
+            );
+        },
     ));
 }
 
 #[inline(always)]
-fn both<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: &mut [A], derivative: &mut [A]) {
-    at_level!(level, simd => map_two(
-        simd,
-        input,
-        output,
-        derivative,
+fn both<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: Output<'_, A>, derivative: &mut [A]) {
+    at_level!(level, simd => output.fill(
         #[inline(always)]
-        |x| both_at(formula, x),
+        |filling| map(
+            simd,
+            input,
+            derivative,
+            #[inline(always)]
+            |x| {
+                let (value, slope) = both_at(formula, x);
+                filling.put(value);
+                slope
+            },
+        ),
     ));
 }
 
@@ -448,6 +527,15 @@ pub(crate) fn load<S: Simd, A: Element>(simd: S, elements: &[A]) -> Lanes<S, A> 
 #[inline(always)]
 pub(crate) fn store_part<S: Simd, A: Element>(lanes: Lanes<S, A>, elements: &mut [A]) {
     elements.copy_from_slice(&lanes.0.as_slice()[..elements.len()]);
+}
+
+/// Calls `f` with each whole vector.
+#[inline(always)]
+fn each<S: Simd, A: Element>(simd: S, input: &[A], mut f: impl FnMut(Lanes<S, A>)) {
+    input.chunks_exact(A::Native::<S>::LEN).for_each(
+        #[inline(always)]
+        |x| f(load(simd, x)),
+    );
 }
 
 /// `output = f(input)`, as far as there are whole vectors.

@@ -126,7 +126,7 @@ pub use elementwise::Elementwise;
 pub use error::{ActivationError, Result};
 pub use functional::ActivationExt;
 pub use gated::{Bilinear, GEGLU, GLU, Gated, ReGLU, SwiGLU};
-pub use kernel::{Keep, Kernel, Kind, Own};
+pub use kernel::{Keep, Kernel, Kind, Output, Own};
 pub use layer::{Layer, Param};
 pub use layer_ext::LayerExt;
 pub use maxout::Maxout;

@@ -4,8 +4,8 @@ use fearless_simd::{Level, Simd, SimdBase, SimdMask};
 
 use crate::{
     element::Element,
-    kernel::{Compiled, Keep, Read, WORD, at_level, both_at, in_two, in_two_inplace, load, padded, rest, value_at},
-    pointwise::{Cost, Pointwise, TwoSlope},
+    kernel::{Keep, Output, Read, WORD, at_level, both_at, in_two, in_two_inplace, load, padded, value_at},
+    pointwise::{Pointwise, TwoSlope},
     real::{Lanes, Real as _},
     threads::{Make, Parts, Sink, Split},
 };
@@ -116,11 +116,11 @@ fn new<A: Element, K: Split>(level: Level, parts: Parts, input: &[A], beside: K,
     ))
 }
 
-/// New memory for so many results, with those that `fill` gives in whole chunks. To be called where the instruction set is known, so that the compiler knows how
-/// long the `Vec` is and where it lies.
+/// New memory with the results that `fill` gives in whole chunks, and room for so many and those that do not fill a chunk. To be called where the instruction set is
+/// known, so that the compiler knows how long the `Vec` is and where it lies.
 #[inline(always)]
 fn here<A: Element>(count: usize, fill: impl FnOnce(&mut Vec<[A; CHUNK]>)) -> Vec<A> {
-    let mut chunks = Vec::with_capacity(count.div_ceil(CHUNK));
+    let mut chunks = Vec::with_capacity(count / CHUNK + 1);
     fill(&mut chunks);
     chunks.into_flattened()
 }
@@ -134,33 +134,41 @@ fn complete<A: Element>(results: &mut Vec<A>, count: usize, last: impl FnOnce(us
     }
 }
 
-/// [`complete`] by the formula's own kernel.
-fn completed<A: Element>(formula: &dyn Compiled, level: Level, mut results: Vec<A>, input: &[A], keep: Keep<'_, A>) -> Vec<A> {
-    let run = |x: &[A], y: &mut [A], keep: Keep<'_, A>| A::run_compiled(formula, level, Some(x), y, keep);
-    complete(&mut results, input.len(), |start, last| rest::<CHUNK, A>(&input[start..], last, start, keep, &run));
-    results
-}
-
-/// The values of a smooth function in new memory, if that is its limit: for the others zeroing is little beside the rest, and they take long to compile.
+/// The smooth functions for which memory is the limit: their values alone, and whatever is kept beside new memory.
 #[inline(always)]
-pub(crate) fn new_smooth<P: Pointwise + Compiled, A: Element>(formula: P, level: Level, input: &[A], keep: &mut Keep<'_, A>) -> Option<Vec<A>> {
-    if formula.cost() != Cost::Memory {
-        return None;
-    }
-    let results = at_level!(level, simd => here(
-        input.len(),
-        #[inline(always)]
-        |sink| smooth_values(simd, formula, input, sink, keep.part(0..input.len())),
-    ));
-    Some(completed(&formula, level, results, input, keep.part(0..input.len())))
+pub(super) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: Output<'_, A>, keep: Keep<'_, A>) {
+    run(
+        input,
+        output,
+        keep,
+        |input, output, keep| {
+            at_level!(level, simd => match output {
+                Output::Slice(values) => values_at(simd, formula, (input, values)),
+                Output::New(values) => *values = here(
+                    input.len(),
+                    #[inline(always)]
+                    |sink| smooth_values(simd, formula, input, sink, keep),
+                ),
+            });
+        },
+        |values, _| at_level!(level, simd => values_at(simd, formula, values)),
+    );
 }
 
-/// The values of a smooth function, in whole chunks.
-pub(super) fn values<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A]) {
-    at_level!(level, simd => match input {
-        Some(input) => values_at(simd, formula, (input, output)),
-        None => values_at(simd, formula, output),
-    });
+/// Calls `body` for an input, `inplace` for values that are replaced, with whole chunks.
+#[inline(always)]
+fn run<A: Element>(
+    input: Option<&[A]>,
+    output: Output<'_, A>,
+    keep: Keep<'_, A>,
+    body: impl Fn(&[A], Output<'_, A>, Keep<'_, A>),
+    inplace: impl FnOnce(&mut [A], Keep<'_, A>),
+) {
+    match (input, output) {
+        (Some(input), output) => in_two::<CHUNK, A>(input, output, keep, body),
+        (None, Output::Slice(values)) => in_two_inplace::<CHUNK, A>(values, keep, inplace, &body),
+        (None, Output::New(_)) => {}
+    }
 }
 
 #[inline(always)]
@@ -214,26 +222,23 @@ fn smooth_values<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, input: 
 }
 
 #[inline(always)]
-pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: &mut [A], keep: Keep<'_, A>) {
-    let run = |input: &[A], output: &mut [A], keep: Keep<'_, A>| at_level!(level, simd => two_slope_values(simd, formula, (input, output), keep));
-    match input {
-        Some(input) => in_two::<CHUNK, A>(input, output, keep, run),
-        None => {
-            let whole = |output: &mut [A], keep: Keep<'_, A>| at_level!(level, simd => two_slope_values(simd, formula, output, keep));
-            in_two_inplace::<CHUNK, A>(output, keep, whole, &run);
-        }
-    }
-}
-
-/// The values of a function with two slopes in new memory.
-#[inline(always)]
-pub(crate) fn new_two_slope<P: TwoSlope + Compiled, A: Element>(formula: P, level: Level, input: &[A], keep: &mut Keep<'_, A>) -> Option<Vec<A>> {
-    let results = at_level!(level, simd => here(
-        input.len(),
-        #[inline(always)]
-        |sink| two_slope_values(simd, formula, (input, sink), keep.part(0..input.len())),
-    ));
-    Some(completed(&formula, level, results, input, keep.part(0..input.len())))
+pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: Output<'_, A>, keep: Keep<'_, A>) {
+    run(
+        input,
+        output,
+        keep,
+        |input, output, keep| {
+            at_level!(level, simd => match output {
+                Output::Slice(values) => two_slope_values(simd, formula, (input, values), keep),
+                Output::New(values) => *values = here(
+                    input.len(),
+                    #[inline(always)]
+                    |sink| two_slope_values(simd, formula, (input, sink), keep),
+                ),
+            });
+        },
+        |values, keep| at_level!(level, simd => two_slope_values(simd, formula, values, keep)),
+    );
 }
 
 /// Values, and one bit an element where they are kept: 64 elements fill a word.

@@ -17,7 +17,7 @@ use crate::{
     kernel::{Compiled, Keep, Kernel, Kind, Output},
     layer::Layer,
     maxout::{self, Maxout},
-    parts::{Rows, Space},
+    parts::{RowSlices, Space},
     prelu::{self, PReLU},
     rrelu::{self, RReLU},
     traverse::{self, Order},
@@ -38,10 +38,10 @@ pub trait Engine: Sized {
     where
         Self: Element;
     fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: Output<'_, Self>, keep: Keep<'_, Self>);
-    fn row_forward(formula: &dyn CompiledRow, level: Level, rows: Rows, row: &mut [Self], keep: &mut [Self], zeros: bool, space: &mut Space<Self>)
+    fn row_forward(formula: &dyn CompiledRow, level: Level, slices: RowSlices<'_, Self>, zeros: bool, space: &mut Space<Self>)
     where
         Self: Element;
-    fn row_backward(formula: &dyn CompiledRow, level: Level, rows: Rows, gradient: &mut [Self], kept: &[Self], space: &mut Space<Self>)
+    fn row_backward(formula: &dyn CompiledRow, level: Level, slices: RowSlices<'_, Self>, space: &mut Space<Self>)
     where
         Self: Element;
     fn elementwise_infer(kernel: &dyn Kernel<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
@@ -103,11 +103,11 @@ macro_rules! engine {
             fn run_compiled(formula: &dyn Compiled, level: Level, input: Option<&[Self]>, output: Output<'_, Self>, keep: Keep<'_, Self>) {
                 formula.$run(level, input, output, keep);
             }
-            fn row_forward(formula: &dyn CompiledRow, level: Level, rows: Rows, row: &mut [Self], keep: &mut [Self], zeros: bool, space: &mut Space<Self>) {
-                formula.$forward(level, rows, row, keep, zeros, space);
+            fn row_forward(formula: &dyn CompiledRow, level: Level, slices: RowSlices<'_, Self>, zeros: bool, space: &mut Space<Self>) {
+                formula.$forward(level, slices, zeros, space);
             }
-            fn row_backward(formula: &dyn CompiledRow, level: Level, rows: Rows, gradient: &mut [Self], kept: &[Self], space: &mut Space<Self>) {
-                formula.$backward(level, rows, gradient, kept, space);
+            fn row_backward(formula: &dyn CompiledRow, level: Level, slices: RowSlices<'_, Self>, space: &mut Space<Self>) {
+                formula.$backward(level, slices, space);
             }
             fn elementwise_infer_new(kernel: &dyn Kernel<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self> {
                 elementwise::infer_new(kernel, input)

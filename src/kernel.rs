@@ -386,7 +386,7 @@ const BLOCK: usize = 512;
 
 #[inline(always)]
 pub(crate) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, mut output: Output<'_, A>, mut keep: Keep<'_, A>) {
-    if formula.cost() == Cost::Memory && (matches!(keep, Keep::Nothing) || matches!(output, Output::New(_))) {
+    if formula.cost() == Cost::Memory {
         return chunks::run_smooth(formula, level, input, output, keep);
     }
     let body = |input: &[A], output: Output<'_, A>, keep: Keep<'_, A>| match keep {

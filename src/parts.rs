@@ -21,7 +21,7 @@ pub(crate) const VECTORS: usize = 8;
 /// Either way a kernel sees lines of sixteen elements. Sixteen elements of each row make as many lines as there are rows, and are a period: after it elements at
 /// the same places add to the same partial sums. So the partial sums of a row are those by index modulo 16, whatever stands beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rows {
+pub(crate) struct Rows {
     count: usize,
     /// After so many elements lines begin with the same row again.
     places: usize,
@@ -53,6 +53,28 @@ impl Rows {
     fn block(self, period: usize) -> usize {
         const NEAR: usize = 1 << 8;
         if self.count == 1 { usize::MAX } else { (NEAR / period).max(1) * period }
+    }
+}
+
+/// The slices that a kernel gets for rows.
+#[derive(Debug)]
+pub struct RowSlices<'a, A> {
+    pub(crate) rows: Rows,
+    /// What the rows are to be made from; empty where it stands in them already.
+    pub(crate) input: &'a [A],
+    /// What the kernel leaves in them.
+    pub(crate) row: &'a mut [A],
+    /// What it fills beside them, or nothing.
+    pub(crate) keep: &'a mut [A],
+    /// What it reads beside them, or nothing.
+    pub(crate) kept: &'a [A],
+}
+
+impl<A> RowSlices<'_, A> {
+    /// Where the rows stand at first.
+    #[inline(always)]
+    pub(crate) fn source(&self) -> &[A] {
+        if self.input.is_empty() { self.row } else { self.input }
     }
 }
 
@@ -137,13 +159,17 @@ pub(crate) fn join_places<A: Element>(rows: Rows, table: &mut Table<A>, join: im
     }
 }
 
-/// Replaces the rows line by line: `body` gets the number of the line in a table, and the line; the last one with `padding` behind the end.
+/// Makes the rows line by line from the input, or from themselves where that is empty: `body` gets the number of the line in a table, and the line to change; the
+/// last one with `padding` behind the end.
 #[inline(always)]
-pub(crate) fn pieces<A: Element>(rows: Rows, row: &mut [A], padding: A, mut body: impl FnMut(usize, &mut [A; PARTS])) {
+pub(crate) fn pieces<A: Element>(rows: Rows, input: &[A], row: &mut [A], padding: A, mut body: impl FnMut(usize, &mut [A; PARTS])) {
     let mut number = 0;
-    let (lines, rest) = row.as_chunks_mut();
+    let ((input_lines, input_rest), (lines, rest)) = (input.as_chunks(), row.as_chunks_mut());
+    let mut input_lines = input_lines.iter();
     for line in lines {
-        body(number, line);
+        let mut piece = *input_lines.next().unwrap_or(line);
+        body(number, &mut piece);
+        *line = piece;
         number += 1;
         if number == rows.places / PARTS {
             number = 0;
@@ -151,7 +177,7 @@ pub(crate) fn pieces<A: Element>(rows: Rows, row: &mut [A], padding: A, mut body
     }
     if !rest.is_empty() {
         let mut padded = [padding; PARTS];
-        padded[..rest.len()].copy_from_slice(rest);
+        padded[..rest.len()].copy_from_slice(if input_rest.is_empty() { rest } else { input_rest });
         body(number, &mut padded);
         rest.copy_from_slice(&padded[..rest.len()]);
     }
@@ -159,11 +185,12 @@ pub(crate) fn pieces<A: Element>(rows: Rows, row: &mut [A], padding: A, mut body
 
 /// Lines of a gradient with what was kept for them; zeros behind the end.
 #[inline(always)]
-pub(crate) fn with_kept<A: Element>(rows: Rows, gradient: &mut [A], kept: &[A], mut body: impl FnMut(usize, &mut [A; PARTS], &[A; PARTS])) {
+pub(crate) fn with_kept<A: Element>(rows: Rows, input: &[A], gradient: &mut [A], kept: &[A], mut body: impl FnMut(usize, &mut [A; PARTS], &[A; PARTS])) {
     let (lines, rest) = kept.as_chunks();
     let mut lines = lines.iter();
     pieces(
         rows,
+        input,
         gradient,
         A::zero(),
         #[inline(always)]
@@ -325,33 +352,35 @@ impl Totals<'_> {
     }
 }
 
-/// The sum of a term along each row, in two words. The term gets the numbers of a line in a table and of a vector in it, that vector, whose elements it may
-/// replace, and what was kept for it, if anything was. Behind the end stands `padding`, whose term is 0; partial sums are made from `empty`.
+/// The sum of a term along each row, in two words. The term gets the numbers of a line in a table and of a vector in it, that vector of `values`, whose elements it may
+/// replace, and of two slices to read; what is empty has empty vectors. Behind the end stands `padding`, whose term is 0; partial sums are made from `empty`.
 #[inline(always)]
 pub(crate) fn sum<'a, A: Element, T: Real>(
     n: usize,
     rows: Rows,
     sums: &'a mut [f64],
-    (values, kept): (&mut [A], &[A]),
+    (values, read): (&mut [A], [&[A]; 2]),
     padding: A,
     empty: Sums<T>,
-    mut term: impl FnMut(usize, usize, &mut [A], &[A]) -> T,
+    mut term: impl FnMut(usize, usize, &mut [A], [&[A]; 2]) -> T,
 ) -> Totals<'a> {
     // Sums without a term count for nothing.
-    let used = values.len().min(rows.count * PARTS);
+    let total = values.len().max(read[0].len());
+    let used = total.min(rows.count * PARTS);
     let (all_hi, all_lo) = sums.split_at_mut(used.next_multiple_of(PARTS));
     let (hi, lo) = (all_hi.as_chunks_mut().0, all_lo.as_chunks_mut().0);
-    let (kept_lines, kept_rest) = kept.as_chunks::<PARTS>();
-    let (lines, rest) = values.as_chunks_mut::<PARTS>();
-    let (mut padded, mut kept_padded) = ([padding; PARTS], [padding; PARTS]);
-    if !rest.is_empty() {
+    let (read_lines, (lines, rest)) = (read.map(|read| read.as_chunks::<PARTS>().0), values.as_chunks_mut::<PARTS>());
+    let mut padded = [padding; PARTS];
+    padded[..rest.len()].copy_from_slice(rest);
+    let read_padded = read.map(|read| {
+        let (rest, mut padded) = (read.as_chunks::<PARTS>().1, [padding; PARTS]);
         padded[..rest.len()].copy_from_slice(rest);
-        kept_padded[..kept_rest.len()].copy_from_slice(kept_rest);
-    }
+        (padded, if read.is_empty() { 0 } else { PARTS })
+    });
     // From this line on there is one term less: that of the padding instead, so that the additions are the same however a row stands.
-    let full = lines.len();
+    let full = total / PARTS;
     let short = match full % rows.count {
-        0 if rest.is_empty() => rows.count,
+        0 if total.is_multiple_of(PARTS) => rows.count,
         short => short,
     };
     let mut place = 0;
@@ -366,11 +395,12 @@ pub(crate) fn sum<'a, A: Element, T: Real>(
             place = if number == 0 || place + 1 == rows.places / PARTS { 0 } else { place + 1 };
             let mut sums = if start == number { empty } else { empty.resume(n, &hi[number], &lo[number]) };
             while start < end {
-                let kept = kept_lines.get(start).map_or(&[][..], |line| line);
-                let line = &mut lines[start];
+                let read = read_lines.map(|lines| lines.get(start).map_or(&[][..], |line| line));
+                let line = lines.get_mut(start).map_or(&mut [][..], |line| line);
                 for vector in 0..PARTS / n {
                     let range = vector * n..(vector + 1) * n;
-                    sums.add(vector, term(place, vector, &mut line[range.clone()], kept.get(range).unwrap_or_default()));
+                    let read = read.map(|line| line.get(range.clone()).unwrap_or_default());
+                    sums.add(vector, term(place, vector, line.get_mut(range).unwrap_or_default(), read));
                 }
                 start += rows.count;
             }
@@ -380,7 +410,8 @@ pub(crate) fn sum<'a, A: Element, T: Real>(
             if number >= short {
                 for vector in 0..PARTS / n {
                     let range = vector * n..(vector + 1) * n;
-                    let term = if number == short { term(place, vector, &mut padded[range.clone()], &kept_padded[range]) } else { empty.start.splat(0.0) };
+                    let read = read_padded.each_ref().map(|(padded, count)| padded[..*count].get(range.clone()).unwrap_or_default());
+                    let term = if number == short { term(place, vector, &mut padded[range], read) } else { empty.start.splat(0.0) };
                     sums.add(vector, term);
                 }
             }

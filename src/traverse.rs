@@ -9,8 +9,8 @@ use ndarray::{
 
 use crate::{
     element::Element,
-    kernel::{WORD, copy, copy_new, four_columns, level},
-    parts::{PARTS, Rows, Space, copy_line},
+    kernel::{WORD, copy_new, four_columns, level},
+    parts::{PARTS, RowSlices, Rows, Space, copy_line},
     pointwise::Cost,
     scratch::Scratch,
     threads::{Make, Parts, Sink, Split, cut, share},
@@ -825,8 +825,8 @@ struct RowViews<'a, A, D> {
     kept: Option<ArrayView<'a, A, D>>,
 }
 
-/// Gets one row, or several side by side, with as many elements to fill and to read, or none, and what a kernel needs beside them.
-type RowBody<'a, A> = &'a (dyn Fn(Rows, &mut [A], &mut [A], &[A], &mut Space<A>) + Sync);
+/// Gets one row, or several side by side, and what a kernel needs beside them.
+type RowBody<'a, A> = &'a (dyn Fn(RowSlices<'_, A>, &mut Space<A>) + Sync);
 
 /// From how many elements on a row fills the vectors by itself.
 const LONG: usize = 48;
@@ -862,13 +862,13 @@ struct Visit<'a, A: Element> {
 }
 
 /// [`RowBody`] with what a kernel needs beside the rows.
-trait RowVisitor<A>: FnMut(Rows, &mut [A], &mut [A], &[A]) {}
-impl<A, F: FnMut(Rows, &mut [A], &mut [A], &[A])> RowVisitor<A> for F {}
+trait RowVisitor<A>: FnMut(RowSlices<'_, A>) {}
+impl<A, F: FnMut(RowSlices<'_, A>)> RowVisitor<A> for F {}
 
 /// For so many rows side by side at most, or sixteen.
 fn spaced<A: Element>(body: RowBody<'_, A>, most: usize) -> impl RowVisitor<A> {
     let mut space = Space::new(most);
-    move |rows, row, keep, kept| body(rows, row, keep, kept, &mut space)
+    move |slices| body(slices, &mut space)
 }
 
 /// Calls `body` for the rows along `axes`: the elements that differ in these axes alone, in the axes' logical order. Rows that are short or do not lie one behind
@@ -1055,7 +1055,7 @@ impl<'a, A: Element> RowViews<'a, A, IxDyn> {
         row.iter_mut().zip(self.input.unwrap_or(self.output.view())).for_each(|(to, &from)| *to = from);
         beside.iter_mut().zip(self.kept.iter().flatten()).for_each(|(to, &from)| *to = from);
         let (keep, kept) = sides(beside, self.keep.is_some());
-        body(Rows::ONE, row, keep, kept);
+        body(RowSlices { rows: Rows::ONE, input: &[], row, keep, kept });
         self.output.iter_mut().zip(row).for_each(|(to, from)| *to = *from);
         self.keep.iter_mut().flatten().zip(beside).for_each(|(to, from)| *to = *from);
     }
@@ -1070,11 +1070,9 @@ impl<A: Element, D: Dimension> RowViews<'_, A, D> {
     /// One row that is a slice in all arrays, or several side by side.
     fn run_slices(self, rows: Rows, body: &mut impl RowVisitor<A>) {
         if let Some(row) = self.output.into_slice() {
-            if let Some(input) = self.input.and_then(|input| input.to_slice()) {
-                copy(input, row);
-            }
             let keep = self.keep.and_then(ArrayBase::into_slice).unwrap_or_default();
-            body(rows, row, keep, self.kept.and_then(|kept| kept.to_slice()).unwrap_or_default());
+            let [input, kept] = [self.input, self.kept].map(|view| view.and_then(|view| view.to_slice()).unwrap_or_default());
+            body(RowSlices { rows, input, row, keep, kept });
         }
     }
 }
@@ -1120,7 +1118,7 @@ impl<A: Element> RowViews<'_, A, Ix2> {
             let start = places.of(row);
             let range = start..start + length * places.rows.count();
             let (keep, kept) = sides(&mut beside[range.clone()], self.keep.is_some());
-            body(places.rows, &mut main[range], keep, kept);
+            body(RowSlices { rows: places.rows, input: &[], row: &mut main[range], keep, kept });
         }
         places.scatter(main, &mut self.output);
         if let Some(keep) = &mut self.keep {

@@ -2,10 +2,14 @@
 
 use fearless_simd::Simd;
 
-use super::{Keeps, kernel::row_kernels, softmax::largest};
+use super::{
+    Keeps,
+    kernel::{inplace, row_kernels},
+    softmax::largest,
+};
 use crate::{
     element::Element,
-    parts::{Rows, Space},
+    parts::{RowSlices, Space},
 };
 
 /// The hardmax along a row, $y_i = 1$ for the first of the largest elements and $0$ for all others: the limit of the softmax of $β x$ for $β → ∞$, ties broken.
@@ -32,7 +36,8 @@ impl Hardmax {
     const KEEPS: Keeps = Keeps::Nothing;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, _rows: Rows, row: &mut [A], _keep: &mut [A], _zeros: bool, space: &mut Space<A>) {
+    fn forward_at<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, _zeros: bool, space: &mut Space<A>) {
+        let row = inplace(slices).row;
         let nan = row.iter().fold(false, |nan, x| nan | x.is_nan());
         let max = largest(simd, row, space);
         let winner = row.iter().position(|&x| x == max);
@@ -43,7 +48,7 @@ impl Hardmax {
     }
 
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(_simd: S, _rows: Rows, gradient: &mut [A], _kept: &[A], _space: &mut Space<A>) {
-        gradient.fill(A::zero());
+    fn backward_at<S: Simd, A: Element>(_simd: S, slices: RowSlices<'_, A>, _space: &mut Space<A>) {
+        slices.row.fill(A::zero());
     }
 }

@@ -6,7 +6,8 @@ use fearless_simd::Level;
 
 use crate::{
     element::Element,
-    parts::{Rows, Space},
+    kernel::copy,
+    parts::{RowSlices, Space},
 };
 
 /// What `forward` keeps of a row.
@@ -26,18 +27,26 @@ pub trait RowKernel<A: Element>: Debug + Send + Sync {
     fn keeps(&self) -> Keeps;
     /// Whether it takes several rows side by side.
     fn side_by_side(&self) -> bool;
-    /// Replaces rows by their images; `keep`, of the same length or empty, is filled alongside. `zeros` asks for zeros, not NaN, where all is -infinity.
-    fn forward(&self, level: Level, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, space: &mut Space<A>);
-    /// Replaces the gradient with respect to the image by the one with respect to the rows.
-    fn backward(&self, level: Level, rows: Rows, gradient: &mut [A], kept: &[A], space: &mut Space<A>);
+    /// Makes the images of rows, and fills what is kept, if anything is. `zeros` asks for zeros, not NaN, where all is -infinity.
+    fn forward(&self, level: Level, slices: RowSlices<'_, A>, zeros: bool, space: &mut Space<A>);
+    /// Makes the gradient with respect to the rows from the one with respect to their images.
+    fn backward(&self, level: Level, slices: RowSlices<'_, A>, space: &mut Space<A>);
 }
 
 /// A row formula compiled for both element types, in this crate.
 pub(crate) trait CompiledRow {
-    fn forward_single(&self, level: Level, rows: Rows, row: &mut [f32], keep: &mut [f32], zeros: bool, space: &mut Space<f32>);
-    fn forward_double(&self, level: Level, rows: Rows, row: &mut [f64], keep: &mut [f64], zeros: bool, space: &mut Space<f64>);
-    fn backward_single(&self, level: Level, rows: Rows, gradient: &mut [f32], kept: &[f32], space: &mut Space<f32>);
-    fn backward_double(&self, level: Level, rows: Rows, gradient: &mut [f64], kept: &[f64], space: &mut Space<f64>);
+    fn forward_single(&self, level: Level, slices: RowSlices<'_, f32>, zeros: bool, space: &mut Space<f32>);
+    fn forward_double(&self, level: Level, slices: RowSlices<'_, f64>, zeros: bool, space: &mut Space<f64>);
+    fn backward_single(&self, level: Level, slices: RowSlices<'_, f32>, space: &mut Space<f32>);
+    fn backward_double(&self, level: Level, slices: RowSlices<'_, f64>, space: &mut Space<f64>);
+}
+
+/// The same slices with everything in the rows.
+pub(crate) fn inplace<A: Element>(slices: RowSlices<'_, A>) -> RowSlices<'_, A> {
+    if !slices.input.is_empty() {
+        copy(slices.input, slices.row);
+    }
+    RowSlices { input: &[], ..slices }
 }
 
 /// Compiles row formulas for both element types: each gives `NAME`, `KEEPS`, `SIDE_BY_SIDE` and generic `forward_at` and `backward_at`.
@@ -57,20 +66,20 @@ macro_rules! row_kernels {
             fn side_by_side(&self) -> bool {
                 Self::SIDE_BY_SIDE
             }
-            fn forward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, row: &mut [A], keep: &mut [A], zeros: bool, space: &mut $crate::parts::Space<A>) {
-                A::row_forward(self, level, rows, row, keep, zeros, space);
+            fn forward(&self, level: fearless_simd::Level, slices: $crate::parts::RowSlices<'_, A>, zeros: bool, space: &mut $crate::parts::Space<A>) {
+                A::row_forward(self, level, slices, zeros, space);
             }
-            fn backward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, gradient: &mut [A], kept: &[A], space: &mut $crate::parts::Space<A>) {
-                A::row_backward(self, level, rows, gradient, kept, space);
+            fn backward(&self, level: fearless_simd::Level, slices: $crate::parts::RowSlices<'_, A>, space: &mut $crate::parts::Space<A>) {
+                A::row_backward(self, level, slices, space);
             }
         }
     )*};
     (@compiled $a:ident $forward:ident $backward:ident) => {
-        fn $forward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, row: &mut [$a], keep: &mut [$a], zeros: bool, space: &mut $crate::parts::Space<$a>) {
-            $crate::kernel::at_level!(level, simd => Self::forward_at(simd, rows, row, keep, zeros, space));
+        fn $forward(&self, level: fearless_simd::Level, slices: $crate::parts::RowSlices<'_, $a>, zeros: bool, space: &mut $crate::parts::Space<$a>) {
+            $crate::kernel::at_level!(level, simd => Self::forward_at(simd, slices, zeros, space));
         }
-        fn $backward(&self, level: fearless_simd::Level, rows: $crate::parts::Rows, gradient: &mut [$a], kept: &[$a], space: &mut $crate::parts::Space<$a>) {
-            $crate::kernel::at_level!(level, simd => Self::backward_at(simd, rows, gradient, kept, space));
+        fn $backward(&self, level: fearless_simd::Level, slices: $crate::parts::RowSlices<'_, $a>, space: &mut $crate::parts::Space<$a>) {
+            $crate::kernel::at_level!(level, simd => Self::backward_at(simd, slices, space));
         }
     };
 }

@@ -196,7 +196,7 @@ impl<A: Element> Call<'_, A> {
             set_masked(self.mask, output, A::neg_infinity());
         }
         let arrays = RowArrays { input, output, keep: keep.as_deref_mut(), kept: None };
-        rows(order, axes, self.kernel.side_by_side(), arrays, &|rows, row, keep, _, space| self.kernel.forward(level, rows, row, keep, self.zeros, space));
+        rows(order, axes, self.kernel.side_by_side(), arrays, &|slices, space| self.kernel.forward(level, slices, self.zeros, space));
         if let Some(keep) = keep {
             // The sign tells a masked element from one whose probability underflowed.
             set_masked(self.mask, keep, -A::zero());
@@ -224,5 +224,5 @@ pub(crate) fn forward<A: Element>(call: &Call<'_, A>, axes: &[usize], kept: &mut
 pub(crate) fn backward<A: Element>(kernel: &dyn RowKernel<A>, axes: &[usize], kept: &AlongKept<A>, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let level = kernel::level();
     let arrays = RowArrays { input: gradient, output, keep: None, kept: (kernel.keeps() == Keeps::Row).then_some(&*kept.values) };
-    rows(&kept.record.order, axes, kernel.side_by_side(), arrays, &|rows, row, _, kept, space| kernel.backward(level, rows, row, kept, space));
+    rows(&kept.record.order, axes, kernel.side_by_side(), arrays, &|slices, space| kernel.backward(level, slices, space));
 }

@@ -5,11 +5,14 @@ use std::ops::Range;
 use fearless_simd::{Simd, SimdBase};
 
 use crate::{
-    axis::{Keeps, kernel::row_kernels},
+    axis::{
+        Keeps,
+        kernel::{inplace, row_kernels},
+    },
     element::Element,
     kernel::load,
     math::{Pair, exp_of_held, exp_range, log1p_pair},
-    parts::{PARTS, Rows, Space, Sums, Table, Totals, VECTORS, by_number, copy_line, join_places, pieces, splat, sum, tabulate, with_kept},
+    parts::{PARTS, RowSlices, Rows, Space, Sums, Table, Totals, VECTORS, by_number, copy_line, join_places, pieces, splat, sum, tabulate, with_kept},
     real::{LaneMask, Lanes, Real, Work as _},
 };
 
@@ -123,13 +126,14 @@ struct Pivot<'a, A> {
 }
 
 impl<'a, A: Element> Pivot<'a, A> {
-    /// Where a maximum is infinite or far from 0, it is subtracted from the row here and now, without rounding from the elements that count, all of which lie close
-    /// to it. 0 is the maximum then.
+    /// Where a maximum is infinite or far from 0, it is subtracted here and now, in the rows themselves, without rounding from the elements that count, all of which
+    /// lie close to it. 0 is the maximum then.
     #[inline(always)]
-    fn new<S: Simd>(row: &mut [A], max: &'a mut Table<A>, floor: &'a mut Table<A>, sign: f64) -> Self {
+    fn new<'b, S: Simd>(mut slices: RowSlices<'b, A>, max: &'a mut Table<A>, floor: &'a mut Table<A>, sign: f64) -> (Self, RowSlices<'b, A>) {
         let far = |max: A| max.abs() > A::rounded(FAR) && max != A::neg_infinity();
         if max.as_flattened().iter().fold(false, |any, &max| any | far(max)) {
-            for line in row.chunks_mut(max.len() * PARTS) {
+            slices = inplace(slices);
+            for line in slices.row.chunks_mut(max.len() * PARTS) {
                 for (x, &max) in line.iter_mut().zip(max.as_flattened()).filter(|(_, max)| far(**max)) {
                     // Infinity less infinity is meant to be 0.
                     *x = if *x * A::rounded(sign) == max { A::zero() } else { *x - max * A::rounded(sign) };
@@ -144,7 +148,7 @@ impl<'a, A: Element> Pivot<'a, A> {
                 *floor = *max - A::rounded(bound);
             }
         }
-        Self { max, floor }
+        (Self { max, floor }, slices)
     }
 
     /// e^(x - max), shifted up: what is 0 in the end is in the normal range until then.
@@ -198,22 +202,24 @@ fn fill<A: Element>(row: &mut [A], blank: &[A], number: A) {
 
 /// The softmax of sign · x.
 #[inline(always)]
-fn normalize<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, sign: f64, space: &mut Space<A>) {
+fn normalize<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, zeros: bool, sign: f64, space: &mut Space<A>) {
     let n = A::Native::<S>::LEN;
+    let rows = slices.rows;
     let ([max, floor, low, blanks], sums) = space.split(rows);
-    maximum(simd, rows, row, sign, max);
-    let blanks = if zeros { blank(rows, row, max, blanks) } else { &[] };
-    let pivot = Pivot::new::<S>(row, max, floor, sign);
+    maximum(simd, rows, slices.source(), sign, max);
+    let blanks = if zeros { blank(rows, slices.source(), max, blanks) } else { &[] };
+    let (pivot, RowSlices { input, row, keep, .. }) = Pivot::new::<S>(slices, max, floor, sign);
     let total = sum(
         n,
         rows,
         sums,
-        (row, &[]),
+        (&mut *row, [input, &[]]),
         padding(sign),
         Sums::bounded(A::Work::<S>::widen(splat(simd, A::rounded(shift::<S, A>())))),
         #[inline(always)]
-        |line, vector, part, _| {
-            let e = pivot.exponential(simd, line, vector, load(simd, part) * sign);
+        |line, vector, part, [input, _]| {
+            let x = load(simd, if input.is_empty() { part } else { input });
+            let e = pivot.exponential(simd, line, vector, x * sign);
             e.0.store_slice(part);
             A::Work::<S>::widen(e)
         },
@@ -250,6 +256,7 @@ fn scale<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], copies: &mut [
     let mut copies = copies.chunks_mut(PARTS);
     pieces(
         rows,
+        &[],
         row,
         A::zero(),
         #[inline(always)]
@@ -267,15 +274,14 @@ fn scale<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], copies: &mut [
 
 /// g becomes y (g - Σ g y); where y is 0 the gradient counts for nothing, whatever it is.
 #[inline(always)]
-fn softmax_gradient<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A], sign: f64, space: &mut Space<A>) {
+fn softmax_gradient<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, sign: f64, space: &mut Space<A>) {
     let zero = splat(simd, A::zero());
+    let rows = slices.rows;
     let ([mean, ..], sums) = space.split(rows);
     let total = sum_with(
         simd,
-        rows,
+        &slices,
         sums,
-        gradient,
-        kept,
         #[inline(always)]
         |g, y| Lanes::select(y.is(0.0), zero, g * y),
     );
@@ -287,9 +293,7 @@ fn softmax_gradient<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A]
     );
     replace_with(
         simd,
-        rows,
-        gradient,
-        kept,
+        slices,
         #[inline(always)]
         |line, vector, g, y| Lanes::select(y.is(0.0), zero, (g - vector_of(simd, &mean[line], vector)) * y * sign),
     );
@@ -299,32 +303,31 @@ fn softmax_gradient<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A]
 #[inline(always)]
 fn sum_with<'a, S: Simd, A: Element>(
     simd: S,
-    rows: Rows,
+    slices: &RowSlices<'_, A>,
     sums: &'a mut [f64],
-    gradient: &mut [A],
-    kept: &[A],
     term: impl Fn(Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>,
 ) -> Totals<'a> {
     sum(
         A::Native::<S>::LEN,
-        rows,
+        slices.rows,
         sums,
-        (gradient, kept),
+        (&mut [], [slices.source(), slices.kept]),
         A::zero(),
         Sums::new(splat(simd, A::zero())),
         #[inline(always)]
-        |_, _, g, y| term(load(simd, g), load(simd, y)),
+        |_, _, _, [g, y]| term(load(simd, g), load(simd, y)),
     )
 }
 
-/// Replaces the gradient by a function of the numbers of a line in a table and of a vector in it, of itself and of what was kept.
+/// Makes of the gradient a function of the numbers of a line in a table and of a vector in it, of itself and of what was kept.
 #[inline(always)]
-fn replace_with<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A], f: impl Fn(usize, usize, Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) {
+fn replace_with<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, f: impl Fn(usize, usize, Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) {
     let n = A::Native::<S>::LEN;
     with_kept(
-        rows,
-        gradient,
-        kept,
+        slices.rows,
+        slices.input,
+        slices.row,
+        slices.kept,
         #[inline(always)]
         |line, g, y| {
             for (vector, g) in g.chunks_exact_mut(n).enumerate() {
@@ -334,17 +337,15 @@ fn replace_with<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], ke
     );
 }
 
-/// The sum of all e^(x - max), less 1, in two words: no digit of a small remainder is lost to the largest element's 1. Each exponential goes to `store`, shifted
-/// up.
+/// The sum of all e^(x - max), less 1, in two words: no digit of a small remainder is lost to the largest element's 1. Each exponential goes to `keep`, shifted
+/// up, unless that is empty.
 #[inline(always)]
 fn others<'a, S: Simd, A: Element>(
     simd: S,
     rows: Rows,
     (sums, tops): (&'a mut [f64], &mut Table<A>),
-    arrays: (&mut [A], &[A]),
+    (keep, input): (&mut [A], &[A]),
     pivot: &Pivot<'_, A>,
-    element: impl Fn(&[A], &[A]) -> Lanes<S, A>,
-    mut store: impl FnMut(&mut [A], Lanes<S, A>),
 ) -> Totals<'a> {
     let n = A::Native::<S>::LEN;
     let (zero, one) = (splat(simd, A::zero()), splat(simd, A::one()));
@@ -353,14 +354,16 @@ fn others<'a, S: Simd, A: Element>(
         n,
         rows,
         sums,
-        arrays,
+        (keep, [input, &[]]),
         padding(1.0),
         Sums::new(A::Work::<S>::widen(zero)),
         #[inline(always)]
-        |line, vector, part, beside| {
-            let x = element(part, beside);
+        |line, vector, keep, [input, _]| {
+            let x = load(simd, input);
             let e = pivot.exponential(simd, line, vector, x);
-            store(part, e);
+            if !keep.is_empty() {
+                e.0.store_slice(keep);
+            }
             // The largest elements are counted.
             let top = x.is(vector_of(simd, &pivot.max[line], vector));
             let count = &mut tops[line][vector * n..(vector + 1) * n];
@@ -381,12 +384,12 @@ impl Softmax {
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, space: &mut Space<A>) {
-        normalize(simd, rows, row, keep, zeros, 1.0, space);
+    fn forward_at<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, zeros: bool, space: &mut Space<A>) {
+        normalize(simd, slices, zeros, 1.0, space);
     }
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A], space: &mut Space<A>) {
-        softmax_gradient(simd, rows, gradient, kept, 1.0, space);
+    fn backward_at<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, space: &mut Space<A>) {
+        softmax_gradient(simd, slices, 1.0, space);
     }
 }
 
@@ -396,12 +399,12 @@ impl Softmin {
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, space: &mut Space<A>) {
-        normalize(simd, rows, row, keep, zeros, -1.0, space);
+    fn forward_at<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, zeros: bool, space: &mut Space<A>) {
+        normalize(simd, slices, zeros, -1.0, space);
     }
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A], space: &mut Space<A>) {
-        softmax_gradient(simd, rows, gradient, kept, -1.0, space);
+    fn backward_at<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, space: &mut Space<A>) {
+        softmax_gradient(simd, slices, -1.0, space);
     }
 }
 
@@ -411,37 +414,14 @@ impl LogSoftmax {
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, space: &mut Space<A>) {
+    fn forward_at<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, zeros: bool, space: &mut Space<A>) {
         let n = A::Native::<S>::LEN;
+        let rows = slices.rows;
         let ([max, floor, tops, blanks], sums) = space.split(rows);
-        maximum(simd, rows, row, 1.0, max);
-        let blanks = if zeros { blank(rows, row, max, blanks) } else { &[] };
-        let pivot = Pivot::new::<S>(row, max, floor, 1.0);
-        let rest = if keep.is_empty() {
-            others(
-                simd,
-                rows,
-                (sums, tops),
-                (row, &[]),
-                &pivot,
-                #[inline(always)]
-                |x, _| load(simd, x),
-                #[inline(always)]
-                |_, _| (),
-            )
-        } else {
-            others(
-                simd,
-                rows,
-                (sums, tops),
-                (keep, row),
-                &pivot,
-                #[inline(always)]
-                |_, x| load(simd, x),
-                #[inline(always)]
-                |part, e| e.0.store_slice(part),
-            )
-        };
+        maximum(simd, rows, slices.source(), 1.0, max);
+        let blanks = if zeros { blank(rows, slices.source(), max, blanks) } else { &[] };
+        let (pivot, RowSlices { input, row, keep, .. }) = Pivot::new::<S>(slices, max, floor, 1.0);
+        let rest = others(simd, rows, (sums, tops), (&mut *keep, if input.is_empty() { row } else { input }), &pivot);
         if !keep.is_empty() {
             scale(
                 simd,
@@ -471,6 +451,7 @@ impl LogSoftmax {
         );
         pieces(
             rows,
+            input,
             row,
             A::neg_infinity(),
             #[inline(always)]
@@ -488,16 +469,15 @@ impl LogSoftmax {
     }
 
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(simd: S, rows: Rows, gradient: &mut [A], kept: &[A], space: &mut Space<A>) {
+    fn backward_at<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, space: &mut Space<A>) {
         let zero = splat(simd, A::zero());
+        let rows = slices.rows;
         let ([high, low, ..], sums) = space.split(rows);
         // The gradient of a masked element counts for nothing.
         let total = sum_with(
             simd,
-            rows,
+            &slices,
             sums,
-            gradient,
-            kept,
             #[inline(always)]
             |g, y| Lanes::select(masked(y), zero, g),
         );
@@ -509,9 +489,7 @@ impl LogSoftmax {
         );
         replace_with(
             simd,
-            rows,
-            gradient,
-            kept,
+            slices,
             #[inline(always)]
             |line, vector, g, y| {
                 let total = Pair::new(vector_of(simd, &high[line], vector), vector_of(simd, &low[line], vector));

@@ -2,12 +2,16 @@
 
 use fearless_simd::{Simd, SimdBase, SimdFloatElement};
 
-use super::{Keeps, kernel::row_kernels, softmax::largest};
+use super::{
+    Keeps,
+    kernel::{inplace, row_kernels},
+    softmax::largest,
+};
 use crate::{
     element::Element,
     kernel::{copy, load},
     math::Pair,
-    parts::{PARTS, Rows, Space, Sums, VECTORS, exact_sum, pieces, splat, with_kept},
+    parts::{PARTS, RowSlices, Rows, Space, Sums, VECTORS, exact_sum, pieces, splat, with_kept},
     real::{LaneMask, Lanes, Real},
 };
 
@@ -135,6 +139,7 @@ impl Threshold {
             let mut tally = Tally::new(splat(simd, 0.0));
             pieces(
                 Rows::ONE,
+                &[],
                 row,
                 A::neg_infinity(),
                 #[inline(always)]
@@ -166,7 +171,8 @@ impl Sparsemax {
     const KEEPS: Keeps = Keeps::Row;
 
     #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, _rows: Rows, row: &mut [A], keep: &mut [A], zeros: bool, space: &mut Space<A>) {
+    fn forward_at<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, zeros: bool, space: &mut Space<A>) {
+        let RowSlices { row, keep, .. } = inplace(slices);
         let nan = row.iter().fold(false, |nan, x| nan | x.is_nan());
         let max = largest(simd, row, space);
         if nan || max == A::neg_infinity() {
@@ -179,6 +185,7 @@ impl Sparsemax {
             let threshold = Threshold::of(simd, row, max.widened());
             pieces(
                 Rows::ONE,
+                &[],
                 row,
                 A::neg_infinity(),
                 #[inline(always)]
@@ -209,11 +216,13 @@ impl Sparsemax {
     }
 
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(simd: S, _rows: Rows, gradient: &mut [A], kept: &[A], _space: &mut Space<A>) {
+    fn backward_at<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, _space: &mut Space<A>) {
+        let RowSlices { row: gradient, kept, .. } = inplace(slices);
         let n = <f64 as SimdFloatElement>::Native::<S>::LEN;
         let mut tally = Tally::new(splat(simd, 0.0));
         with_kept(
             Rows::ONE,
+            &[],
             gradient,
             kept,
             #[inline(always)]

@@ -4,7 +4,7 @@ use fearless_simd::{Level, Simd, SimdBase, SimdMask};
 
 use crate::{
     element::Element,
-    kernel::{Keep, Output, Read, WORD, at_level, both_at, in_two, in_two_inplace, load, padded, value_at},
+    kernel::{Keep, Output, Read, WORD, at_level, both_at, in_two, in_two_inplace, inplace, load, padded, value_at},
     pointwise::{Pointwise, TwoSlope},
     real::{Lanes, Real as _},
     threads::{Make, Parts, Sink, Split},
@@ -134,25 +134,25 @@ fn complete<A: Element>(results: &mut Vec<A>, count: usize, last: impl FnOnce(us
     }
 }
 
-/// The smooth functions for which memory is the limit: their values alone, and whatever is kept beside new memory.
+/// The smooth functions for which memory is the limit.
 #[inline(always)]
-pub(super) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: Output<'_, A>, keep: Keep<'_, A>) {
-    run(
-        input,
-        output,
-        keep,
-        |input, output, keep| {
-            at_level!(level, simd => match output {
-                Output::Slice(values) => values_at(simd, formula, (input, values)),
-                Output::New(values) => *values = here(
-                    input.len(),
-                    #[inline(always)]
-                    |sink| smooth_values(simd, formula, input, sink, keep),
-                ),
-            });
-        },
-        |values, _| at_level!(level, simd => values_at(simd, formula, values)),
-    );
+pub(super) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: Output<'_, A>, mut keep: Keep<'_, A>) {
+    let body = |input: &[A], output: Output<'_, A>, keep: Keep<'_, A>| {
+        at_level!(level, simd => match output {
+            Output::Slice(values) => smooth_values(simd, formula, input, values, keep),
+            Output::New(values) => *values = here(
+                input.len(),
+                #[inline(always)]
+                |sink| smooth_values(simd, formula, input, sink, keep),
+            ),
+        });
+    };
+    match (input, output, &mut keep) {
+        (None, Output::Slice(values), keep @ Keep::Derivative(_)) => {
+            inplace(values, |input, values, range| in_two::<CHUNK, A>(input, Output::Slice(values), keep.part(range), body));
+        }
+        (input, output, _) => run(input, output, keep, body, |values, _| at_level!(level, simd => values_at(simd, formula, values))),
+    }
 }
 
 /// Calls `body` for an input, `inplace` for values that are replaced, with whole chunks.

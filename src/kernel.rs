@@ -398,7 +398,7 @@ pub(crate) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, inp
             if let Output::New(values) = output {
                 values.reserve_exact(input.len());
             }
-            in_two::<MAX_LANES, A>(input, output.part(0..input.len()), keep, body)
+            in_two::<MAX_LANES, A>(input, output.part(0..input.len()), keep, body);
         }
         (None, Output::Slice(values)) => inplace(values, |input, values, range| in_two::<MAX_LANES, A>(input, Output::Slice(values), keep.part(range), body)),
         (None, Output::New(_)) => {}

@@ -242,7 +242,7 @@ pub(crate) fn fresh<A: Element, K: Split>(
     };
     let values = match (made, &reader) {
         (Some(values), _) => values,
-        (None, Reader::View(view)) if !in_slices(&view.0) => {
+        (None, Reader::View(_)) => {
             let mut output = order.zeros(input.shape());
             pass(order, cost, Some(input), &mut output, keep, body);
             return output;
@@ -304,21 +304,25 @@ pub(crate) fn copied<A: Element>(array: &ArrayRefD<A>) -> Option<ArrayD<A>> {
 /// An array that is read in some order, from any element on.
 pub(crate) enum Reader<'a, A> {
     Slice(&'a [A]),
+    /// Rows that are [slices worth a call each](in_slices).
+    Rows(LongRows<ArrayView2<'a, A>, ArrayViewD<'a, A>>),
     View(Strided<ArrayViewD<'a, A>>),
 }
 
 impl<'a, A: Element> Reader<'a, A> {
     pub(crate) fn new(order: &Order, view: ArrayViewD<'a, A>) -> Self {
         let view = order.view(view);
-        match view.to_slice() {
-            Some(slice) => Self::Slice(slice),
-            None => Self::View(Strided(flattened(view))),
+        if let Some(slice) = view.to_slice() {
+            return Self::Slice(slice);
         }
+        let view = flattened(view);
+        if in_slices(&view) { Self::Rows(LongRows::new(view)) } else { Self::View(Strided(view)) }
     }
 
     pub(crate) fn source(&self) -> Source<'_, A> {
         match self {
             Self::Slice(slice) => Source::Slice(slice),
+            Self::Rows(rows) => Source::Rows(rows, 0),
             Self::View(view) => Source::View(view, 0),
         }
     }
@@ -329,6 +333,8 @@ impl<'a, A: Element> Reader<'a, A> {
 pub(crate) enum Source<'a, A> {
     InPlace,
     Slice(&'a [A]),
+    /// Rows, from this element on.
+    Rows(&'a LongRows<ArrayView2<'a, A>, ArrayViewD<'a, A>>, usize),
     /// A view, from this element on.
     View(&'a Strided<ArrayViewD<'a, A>>, usize),
 }
@@ -338,6 +344,7 @@ impl<'a, A: Element> Source<'a, A> {
         match self {
             Self::InPlace => Self::InPlace,
             Self::Slice(slice) => Self::Slice(&slice[start..]),
+            Self::Rows(rows, before) => Self::Rows(rows, before + start),
             Self::View(view, before) => Self::View(view, before + start),
         }
     }
@@ -350,11 +357,16 @@ impl<'a, A: Element> Source<'a, A> {
         match self {
             Self::InPlace => None,
             Self::Slice(slice) => Some(&slice[..count]),
-            Self::View(view, start) => Some(view.slice(start, count).unwrap_or_else(|| {
+            Self::Rows(rows, start) => Some(rows.within(start, count).unwrap_or_else(|| {
                 let buffer = buffer.of(count);
-                view.read(start, count, buffer, 0);
+                rows.visit(start, count, |done, part| buffer[done..done + part.len()].copy_from_slice(part));
                 buffer
             })),
+            Self::View(view, start) => {
+                let buffer = buffer.of(count);
+                view.read(start, count, buffer, 0);
+                Some(buffer)
+            }
         }
     }
 
@@ -408,16 +420,15 @@ fn gathered<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], mut k
     match source {
         Source::InPlace => body(None, output, keep),
         Source::Slice(slice) => body(Some(&slice[..output.len()]), output, keep),
-        Source::View(view, first) if in_slices(&view.0) => {
-            let columns = columns(&view.0);
-            let (mut start, mut output) = (first, output);
-            while !output.is_empty() {
-                let count = output.len().min(columns - start % columns);
-                let (part, rest) = output.split_at_mut(count);
-                let (head, tail) = keep.split(count);
-                body(view.slice(start, count), part, head);
-                (start, output, keep) = (start + count, rest, tail);
-            }
+        Source::Rows(rows, first) => {
+            let (count, mut rest) = (output.len(), Some(keep));
+            rows.visit(first, count, |done, part| {
+                let (head, tail) = rest.take().map(|keep| keep.split(part.len())).unzip();
+                rest = tail;
+                if let Some(keep) = head {
+                    body(Some(part), &mut output[done..done + part.len()], keep);
+                }
+            });
         }
         Source::View(view, first) => {
             let (total, columns) = (output.len(), columns(&view.0));
@@ -641,15 +652,50 @@ macro_rules! pieces {
     }};
 }
 
-impl<'a, A: Element> Strided<ArrayViewD<'a, A>> {
-    /// So many elements from `start` on, if they lie one behind the other within a row.
-    fn slice(&self, start: usize, count: usize) -> Option<&'a [A]> {
-        let (indices, offset) = locate(self.0.shape(), start);
-        let plane = indices.fold(self.0.clone(), |view, index| view.index_axis_move(Axis(0), index));
-        let (row, column) = (offset / plane.len_of(Axis(1)), offset % plane.len_of(Axis(1)));
-        plane.index_axis_move(Axis(0), row).to_slice()?.get(column..column + count)
+/// A view, flattened, whose rows are [slices worth a call each](in_slices).
+pub(crate) enum LongRows<P, V> {
+    /// In one plane, as most are: views of a fixed dimension take less time to make.
+    Plane(P),
+    Stacked(V),
+}
+
+impl<'a, A> LongRows<ArrayView2<'a, A>, ArrayViewD<'a, A>> {
+    fn new(view: ArrayViewD<'a, A>) -> Self {
+        view.clone().into_dimensionality().map_or(Self::Stacked(view), Self::Plane)
     }
 
+    /// The row in which the element `start` lies, and its place there.
+    fn row(&self, start: usize) -> (Option<&'a [A]>, usize) {
+        match self {
+            Self::Plane(plane) => ((*plane).index_axis_move(Axis(0), start / plane.ncols()).to_slice(), start % plane.ncols()),
+            Self::Stacked(view) => {
+                let (indices, offset) = locate(view.shape(), start);
+                let plane = indices.fold(view.clone(), |view, index| view.index_axis_move(Axis(0), index));
+                let columns = plane.len_of(Axis(1));
+                (plane.index_axis_move(Axis(0), offset / columns).to_slice(), offset % columns)
+            }
+        }
+    }
+
+    /// So many elements from `start` on, if they lie within a row.
+    fn within(&self, start: usize, count: usize) -> Option<&'a [A]> {
+        let (row, place) = self.row(start);
+        row?.get(place..place + count)
+    }
+
+    /// Calls `visit` with the parts of rows that so many elements are, and how many lie before each.
+    fn visit(&self, start: usize, count: usize, mut visit: impl FnMut(usize, &'a [A])) {
+        let mut done = 0;
+        while done < count {
+            let (Some(row), place) = self.row(start + done) else { return };
+            let part = &row[place..row.len().min(place + count - done)];
+            visit(done, part);
+            done += part.len();
+        }
+    }
+}
+
+impl<A: Element> Strided<ArrayViewD<'_, A>> {
     /// Reads elements from `start` on, with a gap behind each row; without one, `start` may lie anywhere in a row.
     fn read(&self, start: usize, count: usize, buffer: &mut [A], gap: usize) {
         let (columns, mut done) = (columns(&self.0), 0);

@@ -49,6 +49,7 @@ impl Hardmax {
 
     #[inline(always)]
     fn backward_at<S: Simd, A: Element>(_simd: S, slices: RowSlices<'_, A>, _space: &mut Space<A>) {
-        slices.row.fill(A::zero());
+        let RowSlices { row: gradient, .. } = slices;
+        gradient.fill(A::zero());
     }
 }

@@ -274,7 +274,7 @@ fn scale<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], copies: &mut [
 
 /// g becomes y (g - Σ g y); where y is 0 the gradient counts for nothing, whatever it is.
 #[inline(always)]
-fn softmax_gradient<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, sign: f64, space: &mut Space<A>) {
+fn softmax_gradient<S: Simd, A: Element>(simd: S, mut slices: RowSlices<'_, A>, sign: f64, space: &mut Space<A>) {
     let zero = splat(simd, A::zero());
     let rows = slices.rows;
     let ([mean, ..], sums) = space.split(rows);
@@ -293,7 +293,7 @@ fn softmax_gradient<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, sign
     );
     replace_with(
         simd,
-        slices,
+        &mut slices,
         #[inline(always)]
         |line, vector, g, y| Lanes::select(y.is(0.0), zero, (g - vector_of(simd, &mean[line], vector)) * y * sign),
     );
@@ -321,7 +321,7 @@ fn sum_with<'a, S: Simd, A: Element>(
 
 /// Makes of the gradient a function of the numbers of a line in a table and of a vector in it, of itself and of what was kept.
 #[inline(always)]
-fn replace_with<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, f: impl Fn(usize, usize, Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) {
+fn replace_with<S: Simd, A: Element>(simd: S, slices: &mut RowSlices<'_, A>, f: impl Fn(usize, usize, Lanes<S, A>, Lanes<S, A>) -> Lanes<S, A>) {
     let n = A::Native::<S>::LEN;
     with_kept(
         slices.rows,
@@ -469,7 +469,7 @@ impl LogSoftmax {
     }
 
     #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, space: &mut Space<A>) {
+    fn backward_at<S: Simd, A: Element>(simd: S, mut slices: RowSlices<'_, A>, space: &mut Space<A>) {
         let zero = splat(simd, A::zero());
         let rows = slices.rows;
         let ([high, low, ..], sums) = space.split(rows);
@@ -489,7 +489,7 @@ impl LogSoftmax {
         );
         replace_with(
             simd,
-            slices,
+            &mut slices,
             #[inline(always)]
             |line, vector, g, y| {
                 let total = Pair::new(vector_of(simd, &high[line], vector), vector_of(simd, &low[line], vector));

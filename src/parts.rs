@@ -159,17 +159,15 @@ pub(crate) fn join_places<A: Element>(rows: Rows, table: &mut Table<A>, join: im
     }
 }
 
-/// Makes the rows line by line from the input, or from themselves where that is empty: `body` gets the number of the line in a table, and the line to change; the
-/// last one with `padding` behind the end.
+/// Makes the rows line by line: `body` gets the number of the line in a table, the line, and what it is to be made from, unless that stands in it already; the last one
+/// with `padding` behind the end.
 #[inline(always)]
-pub(crate) fn pieces<A: Element>(rows: Rows, input: &[A], row: &mut [A], padding: A, mut body: impl FnMut(usize, &mut [A; PARTS])) {
+pub(crate) fn pieces<A: Element>(rows: Rows, input: &[A], row: &mut [A], padding: A, mut body: impl FnMut(usize, &mut [A; PARTS], Option<&[A; PARTS]>)) {
     let mut number = 0;
     let ((input_lines, input_rest), (lines, rest)) = (input.as_chunks(), row.as_chunks_mut());
     let mut input_lines = input_lines.iter();
     for line in lines {
-        let mut piece = *input_lines.next().unwrap_or(line);
-        body(number, &mut piece);
-        *line = piece;
+        body(number, line, input_lines.next());
         number += 1;
         if number == rows.places / PARTS {
             number = 0;
@@ -178,14 +176,20 @@ pub(crate) fn pieces<A: Element>(rows: Rows, input: &[A], row: &mut [A], padding
     if !rest.is_empty() {
         let mut padded = [padding; PARTS];
         padded[..rest.len()].copy_from_slice(if input_rest.is_empty() { rest } else { input_rest });
-        body(number, &mut padded);
+        body(number, &mut padded, None);
         rest.copy_from_slice(&padded[..rest.len()]);
     }
 }
 
-/// Lines of a gradient with what was kept for them; zeros behind the end.
+/// [`pieces`] of a gradient, with what was kept for each line before the last argument; zeros behind the end.
 #[inline(always)]
-pub(crate) fn with_kept<A: Element>(rows: Rows, input: &[A], gradient: &mut [A], kept: &[A], mut body: impl FnMut(usize, &mut [A; PARTS], &[A; PARTS])) {
+pub(crate) fn with_kept<A: Element>(
+    rows: Rows,
+    input: &[A],
+    gradient: &mut [A],
+    kept: &[A],
+    mut body: impl FnMut(usize, &mut [A; PARTS], &[A; PARTS], Option<&[A; PARTS]>),
+) {
     let (lines, rest) = kept.as_chunks();
     let mut lines = lines.iter();
     pieces(
@@ -194,12 +198,12 @@ pub(crate) fn with_kept<A: Element>(rows: Rows, input: &[A], gradient: &mut [A],
         gradient,
         A::zero(),
         #[inline(always)]
-        |number, line| match lines.next() {
-            Some(kept) => body(number, line, kept),
+        |number, line, input| match lines.next() {
+            Some(kept) => body(number, line, kept, input),
             None => {
                 let mut padded = [A::zero(); PARTS];
                 padded[..rest.len()].copy_from_slice(rest);
-                body(number, line, &padded);
+                body(number, line, &padded, input);
             }
         },
     );

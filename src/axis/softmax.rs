@@ -1,6 +1,6 @@
 //! Softmax, its logarithm, and softmin.
 
-use std::ops::Range;
+use std::{mem::replace, ops::Range};
 
 use fearless_simd::{Simd, SimdBase};
 
@@ -253,23 +253,39 @@ fn scale<S: Simd, A: Element>(simd: S, rows: Rows, row: &mut [A], copies: &mut [
             in_two_words((inverse, inverse * remainder))
         },
     );
-    let mut copies = copies.chunks_mut(PARTS);
+    // A line is copied one line later: numbers that are read where the addresses end as they do where others were just written (and so they do in arrays that were
+    // allocated one after the other) are waited for.
+    let (mut copies, mut last) = (copies.chunks_mut(PARTS), ([splat(simd, A::zero()); VECTORS], None));
     pieces(
         rows,
         &[],
         row,
         A::zero(),
         #[inline(always)]
-        |line, piece| {
+        |line, piece, _| {
             let (high, low) = (&high[line], &low[line]);
+            let mut now = last.0;
             for (vector, part) in piece.chunks_exact_mut(n).enumerate() {
-                Pair::new(vector_of(simd, high, vector), vector_of(simd, low, vector)).times_rounded(load(simd, part)).0.store_slice(part);
+                now[vector] = Pair::new(vector_of(simd, high, vector), vector_of(simd, low, vector)).times_rounded(load(simd, part));
+                now[vector].0.store_slice(part);
             }
-            if let Some(copy) = copies.next() {
-                copy_line(&piece[..copy.len()], copy);
-            }
+            put(replace(&mut last, (now, copies.next())), n);
         },
     );
+    put(last, n);
+}
+
+/// Stores a line in vectors of `n` elements, as far as there is room.
+#[inline(always)]
+fn put<S: Simd, A: Element>((vectors, to): ([Lanes<S, A>; VECTORS], Option<&mut [A]>), n: usize) {
+    if let Some(to) = to {
+        let mut line = [A::zero(); PARTS];
+        vectors.iter().zip(line.chunks_exact_mut(n)).for_each(
+            #[inline(always)]
+            |(vector, part)| vector.0.store_slice(part),
+        );
+        copy_line(&line[..to.len()], to);
+    }
 }
 
 /// g becomes y (g - Σ g y); where y is 0 the gradient counts for nothing, whatever it is.
@@ -329,9 +345,10 @@ fn replace_with<S: Simd, A: Element>(simd: S, slices: &mut RowSlices<'_, A>, f: 
         slices.row,
         slices.kept,
         #[inline(always)]
-        |line, g, y| {
-            for (vector, g) in g.chunks_exact_mut(n).enumerate() {
-                f(line, vector, load(simd, g), vector_of(simd, y, vector)).0.store_slice(g);
+        |line, result, y, g| {
+            for vector in 0..PARTS / n {
+                let g = vector_of(simd, g.unwrap_or(result), vector);
+                f(line, vector, g, vector_of(simd, y, vector)).0.store_slice(&mut result[vector * n..(vector + 1) * n]);
             }
         },
     );
@@ -455,11 +472,12 @@ impl LogSoftmax {
             row,
             A::neg_infinity(),
             #[inline(always)]
-            |line, piece| {
+            |line, result, x| {
                 let (high, low) = (&floor[line], &tops[line]);
-                for (vector, part) in piece.chunks_exact_mut(n).enumerate() {
+                for vector in 0..PARTS / n {
+                    let x = vector_of(simd, x.unwrap_or(result), vector);
                     // Near 0 the first difference is exact.
-                    ((load(simd, part) - vector_of(simd, high, vector)) - vector_of(simd, low, vector)).0.store_slice(part);
+                    ((x - vector_of(simd, high, vector)) - vector_of(simd, low, vector)).0.store_slice(&mut result[vector * n..(vector + 1) * n]);
                 }
             },
         );

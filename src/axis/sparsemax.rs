@@ -143,7 +143,7 @@ impl Threshold {
                 row,
                 A::neg_infinity(),
                 #[inline(always)]
-                |_, piece| {
+                |_, piece, _| {
                     if threshold.reached(piece) {
                         threshold.above(
                             simd,
@@ -189,7 +189,7 @@ impl Sparsemax {
                 row,
                 A::neg_infinity(),
                 #[inline(always)]
-                |_, piece| {
+                |_, piece, _| {
                     if !threshold.reached(piece) {
                         return piece.fill(A::zero());
                     }
@@ -226,7 +226,7 @@ impl Sparsemax {
             gradient,
             kept,
             #[inline(always)]
-            |_, g, y| {
+            |_, g, y, _| {
                 if y.iter().fold(false, |any, &y| any | (y != A::zero())) {
                     for (vector, (g, y)) in widened(g).chunks_exact(n).zip(widened(y).chunks_exact(n)).enumerate() {
                         let (g, y): (_, Lanes<S, f64>) = (load(simd, g), load(simd, y));

@@ -1,6 +1,6 @@
 //! Arrays of any layout as slices, and slices over threads: the only code that knows strides.
 
-use std::{array, cmp::Reverse, ops::Range};
+use std::{array, cmp::Reverse, hint::black_box, ops::Range};
 
 use ndarray::{
     Array1, ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix2, Ix3,
@@ -80,10 +80,14 @@ impl Order {
 
     /// Zeros of this shape, which lie in memory in this order.
     pub(crate) fn zeros<A: Element>(&self, shape: &[usize]) -> ArrayD<A> {
-        match self.layout(shape) {
+        let mut zeros = match self.layout(shape) {
             None => ArrayD::zeros(shape),
             Some((lengths, places)) => ArrayD::zeros(lengths).permuted_axes(places),
+        };
+        if let Some(slice) = zeros.as_slice_memory_order_mut().filter(|slice| size_of_val::<[A]>(slice) >= FRESH_PAGES) {
+            touch(slice);
         }
+        zeros
     }
 
     /// An array of this shape that owns these values, which lie in this order.
@@ -215,6 +219,14 @@ const FRESH_BLOCK: usize = 8 * WORD;
 
 /// From how many bytes on allocators take a new array's pages from the system each time, and to write a page for the first time takes longer than any function.
 const FRESH_PAGES: usize = 1 << 25;
+
+/// Writes to every page of new zeros, by all threads. The system makes a page when it is first written to, and that is dear: but dearer still in the midst of a kernel with
+/// several loops for a row, all of whose branches the CPU has to learn anew afterwards.
+fn touch<A: Element>(zeros: &mut [A]) {
+    let page = 4096 / size_of::<A>();
+    let parts = Parts::new(zeros.len(), size_of::<A>(), Cost::Memory, page);
+    share(parts.cut(zeros.len(), zeros), |(_, zeros)| zeros.iter_mut().step_by(page).for_each(|zero| *zero = black_box(A::zero())));
+}
 
 /// Makes the values of a new array from those of an input, or nothing.
 type New<'a, A, K> = &'a dyn Fn(Parts, &[A], &mut K) -> Option<Vec<A>>;

@@ -84,28 +84,15 @@ pub(crate) trait Body<A: Element>: Layer<A> {
     fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>);
     fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>);
 
-    /// Whether a new array is better begun as a copy, to be worked on in place, than with zeros.
-    fn begins_with_copy(&self) -> bool {
-        false
-    }
-
     // The verbs into a new array, for layers that can do better yet.
     fn infer_new(&self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
         let resized = self.resized(input.shape())?;
-        if let Some(mut output) = copied(self.begins_with_copy(), input) {
-            self.run_infer(None, &mut output);
-            return Ok(output);
-        }
         let mut output = A::zeros_like(input, resized);
         self.run_infer(Some(input), &mut output);
         Ok(output)
     }
     fn forward_new(&mut self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
         let resized = self.resized(input.shape())?;
-        if let Some(mut output) = copied(self.begins_with_copy(), input) {
-            self.run_forward(None, &mut output);
-            return Ok(output);
-        }
         let mut output = A::zeros_like(input, resized);
         self.run_forward(Some(input), &mut output);
         Ok(output)
@@ -113,18 +100,10 @@ pub(crate) trait Body<A: Element>: Layer<A> {
     /// The gradient has been checked.
     fn backward_new(&mut self, gradient: &ArrayD<A>) -> ArrayD<A> {
         let record = self.record();
-        if let Some(mut output) = copied(self.begins_with_copy() && record.order == Order::default(), gradient) {
-            self.run_backward(None, &mut output);
-            return output;
-        }
         let mut output = A::zeros_in(&record.order, &record.input_shape);
         self.run_backward(Some(gradient), &mut output);
         output
     }
-}
-
-fn copied<A: Element>(wanted: bool, array: &ArrayD<A>) -> Option<ArrayD<A>> {
-    if wanted { A::copied(array) } else { None }
 }
 
 fn apply(input: &[usize], resized: Resized) -> Vec<usize> {

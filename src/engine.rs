@@ -20,7 +20,7 @@ use crate::{
     parts::{RowSlices, Space},
     prelu::{self, PReLU},
     rrelu::{self, RReLU},
-    traverse::{self, Order},
+    traverse::Order,
 };
 
 /// A layer from numbers.
@@ -32,7 +32,6 @@ type Builder<A> = fn(&[f64]) -> Result<Box<dyn Layer<A>>>;
 pub trait Engine: Sized {
     fn zeros_in(order: &Order, shape: &[usize]) -> ArrayD<Self>;
     fn zeros_like(input: &ArrayD<Self>, resized: Resized) -> ArrayD<Self>;
-    fn copied(array: &ArrayRefD<Self>) -> Option<ArrayD<Self>>;
     /// Builds the layer for this type.
     fn build(single: Builder<f32>, double: Builder<f64>, arguments: &[f64]) -> Result<Box<dyn Layer<Self>>>
     where
@@ -93,9 +92,6 @@ macro_rules! engine {
             }
             fn zeros_like(input: &ArrayD<Self>, resized: Resized) -> ArrayD<Self> {
                 zeros_like(input, resized)
-            }
-            fn copied(array: &ArrayRefD<Self>) -> Option<ArrayD<Self>> {
-                traverse::copied(array)
             }
             fn build($single: Builder<f32>, $double: Builder<f64>, arguments: &[f64]) -> Result<Box<dyn Layer<Self>>> {
                 $chosen(arguments)

@@ -9,7 +9,7 @@ use std::{cell::Cell, fmt::Debug, mem::take, ops::Range};
 
 use fearless_simd::{Level, Simd, SimdBase, SimdFloatElement};
 
-pub(crate) use self::chunks::{choose, copy_new, multiply, new_backward, run_two_slope};
+pub(crate) use self::chunks::{choose, multiply, new_backward, run_two_slope};
 
 use crate::{
     element::Element,

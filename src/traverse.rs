@@ -9,7 +9,7 @@ use ndarray::{
 
 use crate::{
     element::Element,
-    kernel::{WORD, copy_new, four_columns, level},
+    kernel::{WORD, four_columns, level},
     parts::{PARTS, RowSlices, Rows, Space, copy_line},
     pointwise::Cost,
     scratch::Scratch,
@@ -304,13 +304,6 @@ impl<A: Element, K: Split> Make<(Source<'_, A>, K), [A; FRESH_BLOCK]> for Blocks
         }
         sink
     }
-}
-
-/// A copy of an array in standard layout; of none whose [pages](FRESH_PAGES) had better be written but once.
-pub(crate) fn copied<A: Element>(array: &ArrayRefD<A>) -> Option<ArrayD<A>> {
-    let slice = array.as_slice().filter(|slice| size_of_val(*slice) < FRESH_PAGES)?;
-    let parts = Parts::new(slice.len(), size_of::<A>(), Cost::Memory, WORD);
-    Some(Order::default().array(array.raw_dim(), copy_new(level(), parts, slice)))
 }
 
 /// An array that is read in some order, from any element on.

@@ -147,11 +147,6 @@ impl<F: RowKernel<A> + Clone + Default, A: Element> Body<A> for Along<F, A> {
     fn resized(&self, input: &[usize]) -> Result<Resized> {
         self.check(input).map(|()| None)
     }
-    // The kernels work on rows in place.
-    fn begins_with_copy(&self) -> bool {
-        true
-    }
-
     fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };
         self.axes(output.ndim(), |axes| A::along_infer(&call, axes, input, output));

@@ -368,27 +368,6 @@ impl<A: Element> Chunkwise<A, Read<'_, A>> for Chosen {
     }
 }
 
-/// A copy in new memory.
-pub(crate) fn copy_new<A: Element>(level: Level, parts: Parts, elements: &[A]) -> Vec<A> {
-    let mut results = new(level, parts, elements, (), Same);
-    results.extend_from_slice(&elements[results.len()..]);
-    results
-}
-
-struct Same;
-
-impl<A: Element> Chunkwise<A, ()> for Same {
-    #[inline(always)]
-    fn run<S: Simd, T: Sink<[A; CHUNK]>>(&self, _simd: S, elements: &[A], (): (), sink: T) -> T {
-        each_chunk(
-            elements,
-            sink,
-            #[inline(always)]
-            |_, chunk| *chunk,
-        )
-    }
-}
-
 #[inline(always)]
 fn chosen<S: Simd, A: Element, C: Chunks<A>>(simd: S, gradient: C, bits: &[u64], lower: f64, upper: f64) -> C::Behind {
     gradient.each(

@@ -15,7 +15,7 @@ use crate::{
     element::Element,
     pointwise::{Cost, Pointwise},
     real::{Lanes, Work as _},
-    threads::Split,
+    threads::{Split, wide},
 };
 
 /// The most lanes of any instruction set.
@@ -290,10 +290,18 @@ impl<P: Pointwise, A: Element> Kernel<A> for Own<P> {
         Kind::Smooth
     }
     fn cost(&self) -> Cost {
-        self.0.cost()
+        cost(self.0)
     }
     fn run(&self, level: Level, input: Option<&[A]>, output: Output<'_, A>, keep: Keep<'_, A>) {
         run_smooth(self.0, level, input, output, keep);
+    }
+}
+
+/// How much work an element is for this CPU: with wide vectors an exponential in one word takes no longer than a division elsewhere.
+pub(crate) fn cost<P: Pointwise>(formula: P) -> Cost {
+    match formula.cost() {
+        Cost::Transcendental if !formula.widens() && wide() => Cost::Arithmetic,
+        cost => cost,
     }
 }
 
@@ -313,7 +321,7 @@ macro_rules! kernels {
                 $crate::kernel::Kind::Smooth
             }
             fn cost(&self) -> $crate::pointwise::Cost {
-                $crate::pointwise::Pointwise::cost(self)
+                $crate::kernel::cost(*self)
             }
         }
     };

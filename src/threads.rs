@@ -94,13 +94,28 @@ pub(crate) fn cut<P>(whole: P, mut first: impl FnMut(P) -> (P, Option<P>)) -> im
     })
 }
 
-/// From how many bytes on threads pay: some 40 µs of work. A thread that worked a moment ago is there in 5 µs; to wake one takes 20 to 60, measured on a
-/// virtual machine.
+/// From how many bytes on threads pay: some 40 to 60 µs of work. A thread that worked a moment ago is there in 5 µs; to wake one takes 20 to 60, measured on virtual
+/// machines, and is waited for even where all is done meanwhile.
 fn worth(cost: Cost) -> usize {
     match cost {
+        Cost::Memory if wide() => 1 << 22,
         Cost::Memory => 1 << 21,
+        Cost::Arithmetic if wide() => 1 << 20,
         Cost::Arithmetic => 1 << 19,
         Cost::Transcendental => 1 << 18,
+    }
+}
+
+/// Whether vectors have 512 bits: then most functions take half the time.
+#[inline]
+pub(crate) fn wide() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        fearless_simd::Level::new().as_avx512().is_some()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     element::Element,
     pointwise::{Cost, Pointwise},
     real::{Lanes, Work as _},
-    threads::{Split, wide},
+    threads::{Sink, Split, wide},
 };
 
 /// The most lanes of any instruction set.
@@ -563,6 +563,16 @@ pub(crate) fn copy<A: Element>(from: &[A], to: &mut [A]) {
     for (from, to) in from.chunks(piece).zip(to.chunks_mut(piece)) {
         to.copy_from_slice(from);
     }
+}
+
+/// Gives `sink` the elements in vectors, as many at a time as a word of bits stands for.
+pub(crate) fn hand_over<A: Element, S: Sink<[A; WORD]>>(level: Level, elements: &[A], mut sink: S) -> S {
+    at_level!(level, _simd => {
+        for word in elements.as_chunks().0 {
+            sink = sink.put(*word);
+        }
+        sink
+    })
 }
 
 /// Copies four columns of a matrix into rows at a distance.

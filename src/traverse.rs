@@ -9,7 +9,7 @@ use ndarray::{
 
 use crate::{
     element::Element,
-    kernel::{WORD, four_columns, level},
+    kernel::{WORD, four_columns, hand_over, level},
     parts::{PARTS, RowSlices, Rows, Space, copy_line},
     pointwise::Cost,
     scratch::Scratch,
@@ -209,13 +209,10 @@ fn pass_views<A: Element, K: Split>(
     }
 }
 
-/// How much of a new array is made at a time.
+/// How much of a new array is made at a time: more gains little, and less costs calls.
 const FRESH_BYTES: usize = 8192;
 /// How much of it is zeroed at a time. From 4 KiB on, zeroing takes another way through the CPU, which was measured 30 % slower.
 const ZEROED_BYTES: usize = 2048;
-
-/// How many elements of it a thread makes at a time, on the stack.
-const FRESH_BLOCK: usize = 8 * WORD;
 
 /// From how many bytes on allocators take a new array's pages from the system each time, and to write a page for the first time takes longer than any function.
 const FRESH_PAGES: usize = 1 << 25;
@@ -243,7 +240,7 @@ pub(crate) fn fresh<A: Element, K: Split>(
     new: Option<New<'_, A, K>>,
 ) -> ArrayD<A> {
     let total = input.len();
-    let parts = Parts::new(total, size_of::<A>(), cost, FRESH_BLOCK);
+    let parts = Parts::new(total, size_of::<A>(), cost, WORD);
     let reader = match input.as_slice() {
         Some(slice) if order.0.is_none() => Reader::Slice(slice),
         _ => Reader::new(order, input.view()),
@@ -282,7 +279,7 @@ fn zeroed_by_pieces<A: Element, K: Split>(source: Source<'_, A>, total: usize, m
 
 /// By several threads, each of which makes blocks on its stack first.
 fn by_threads<A: Element, K: Split>(source: Source<'_, A>, total: usize, keep: K, parts: Parts, body: Body<'_, A, K>) -> Vec<A> {
-    let whole = total - total % FRESH_BLOCK;
+    let whole = total - total % WORD;
     let (keep, last) = keep.split(whole);
     let mut values = parts.collect(total, (source, keep), &Blocks(body)).into_flattened();
     values.resize(total, A::zero());
@@ -292,15 +289,19 @@ fn by_threads<A: Element, K: Split>(source: Source<'_, A>, total: usize, keep: K
 
 struct Blocks<'a, A, K>(Body<'a, A, K>);
 
-impl<A: Element, K: Split> Make<(Source<'_, A>, K), [A; FRESH_BLOCK]> for Blocks<'_, A, K> {
-    const EACH: usize = FRESH_BLOCK;
-    fn make<S: Sink<[A; FRESH_BLOCK]>>(&self, count: usize, (source, mut keep): (Source<'_, A>, K), mut sink: S) -> S {
-        let mut block = [A::zero(); FRESH_BLOCK];
-        for number in 0..count / FRESH_BLOCK {
-            let (here, behind) = keep.split(FRESH_BLOCK);
+impl<A: Element, K: Split> Make<(Source<'_, A>, K), [A; WORD]> for Blocks<'_, A, K> {
+    const EACH: usize = WORD;
+    fn make<S: Sink<[A; WORD]>>(&self, count: usize, (source, mut keep): (Source<'_, A>, K), mut sink: S) -> S {
+        let level = level();
+        let mut block = [A::zero(); FRESH_BYTES / size_of::<f32>()];
+        let most = FRESH_BYTES / size_of::<A>();
+        let whole = count - count % WORD;
+        for start in (0..whole).step_by(most) {
+            let block = &mut block[..most.min(whole - start)];
+            let (here, behind) = keep.split(block.len());
             keep = behind;
-            gathered(source.from(number * FRESH_BLOCK), &mut block, here, self.0);
-            sink = sink.put(block);
+            gathered(source.from(start), block, here, self.0);
+            sink = hand_over(level, block, sink);
         }
         sink
     }

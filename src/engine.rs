@@ -72,7 +72,7 @@ pub trait Engine: Sized {
 }
 
 fn zeros_like<A: Element>(input: &ArrayD<A>, resized: Resized) -> ArrayD<A> {
-    let order = Order::of(&input.view());
+    let order = Order::of(input);
     match resized {
         None => order.zeros(input.shape()),
         Some((axis, length)) => {

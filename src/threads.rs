@@ -27,8 +27,11 @@ pub(crate) struct Parts {
 impl Parts {
     /// For so many elements of so many bytes, cut at multiples of `unit`.
     pub(crate) fn new(total: usize, size: usize, cost: Cost, unit: usize) -> Self {
+        // What small arrays do not need is asked last: some questions take as long as they do.
+        if total < LEAST / size {
+            return Self { most: total, threads: 1 };
+        }
         let worth = worth(cost) / size;
-        // The number of threads is asked for last: the question takes as long as a small array.
         let threads = if total < worth { 1 } else { threads() };
         // Several parts a thread, so that one that is late does not keep the others waiting for long.
         let most = if threads == 1 { total } else { (total / (4 * threads)).max(worth / 8).next_multiple_of(unit) };
@@ -102,16 +105,18 @@ fn worth(cost: Cost) -> usize {
         Cost::Memory => 1 << 21,
         Cost::Arithmetic if wide() => 1 << 20,
         Cost::Arithmetic => 1 << 19,
-        Cost::Transcendental => 1 << 18,
+        Cost::Transcendental => LEAST,
     }
 }
+
+const LEAST: usize = 1 << 18;
 
 /// Whether vectors have 512 bits: then most functions take half the time.
 #[inline]
 pub(crate) fn wide() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        fearless_simd::Level::new().as_avx512().is_some()
+        is_x86_feature_detected!("avx512f")
     }
     #[cfg(not(target_arch = "x86_64"))]
     {

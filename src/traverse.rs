@@ -84,7 +84,9 @@ impl Order {
             None => ArrayD::zeros(shape),
             Some((lengths, places)) => ArrayD::zeros(lengths).permuted_axes(places),
         };
-        if let Some(slice) = zeros.as_slice_memory_order_mut().filter(|slice| size_of_val(&**slice) >= FRESH_PAGES) {
+        if zeros.len() >= FRESH_PAGES / size_of::<A>()
+            && let Some(slice) = zeros.as_slice_memory_order_mut()
+        {
             touch(slice);
         }
         zeros

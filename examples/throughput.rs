@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 use ndarray::{ArrayD, Axis, Slice};
-use ndarray_activations::{Element, Entry, Family, Layer, by_name, catalog};
+use ndarray_activations::{Element, Entry, Family, Layer, by_name, catalog, testing};
 use ndarray_rand::{RandomExt, rand::SeedableRng, rand_distr::Normal};
 use rand::rngs::StdRng;
 
@@ -94,6 +94,9 @@ struct Options {
     /// Threads.
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// The instruction set, on one thread: `avx512`, `avx2`, `sse2` or `native`, as far as the CPU has it. Without it the best one.
+    #[arg(long)]
+    level: Option<String>,
     /// How the input lies in memory.
     #[arg(long, value_enum, default_value = "contiguous")]
     layout: Layout,
@@ -150,10 +153,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     } else {
         println!("{:16} {:4} {:>9}{}", "", "", "elements", columns.map(|name| format!(" {name:>13}")).collect::<String>());
     }
+    let Some(level) = &options.level else { return tables(&options) };
+    let mut result = Err(format!("no level {level} on this CPU").into());
+    testing::each_level(|name| {
+        if name == level {
+            result = tables(&options);
+        }
+    });
+    result
+}
+
+fn tables(options: &Options) -> Result<(), Box<dyn Error>> {
     for element in &options.elements {
         match element.as_str() {
-            "f32" => table::<f32>(&options, element)?,
-            "f64" => table::<f64>(&options, element)?,
+            "f32" => table::<f32>(options, element)?,
+            "f64" => table::<f64>(options, element)?,
             other => return Err(format!("no element type {other}: f32 or f64").into()),
         }
     }

@@ -82,14 +82,17 @@ impl<V: Fn(A) -> A + Send + Sync, D: Fn(A) -> A + Send + Sync, A: Element> Kerne
         Cost::Transcendental
     }
     fn run(&self, _level: fearless_simd::Level, input: Option<&[A]>, output: Output<'_, A>, keep: Keep<'_, A>) {
-        let output = output.begun_with(input);
         match keep {
             Keep::Derivative(derivative) => {
-                for (y, slope) in output.iter_mut().zip(derivative) {
-                    (*y, *slope) = ((self.value)(*y), (self.derivative)(*y));
-                }
+                let mut slopes = derivative.iter_mut();
+                output.map(input, |x| {
+                    if let Some(slope) = slopes.next() {
+                        *slope = (self.derivative)(x);
+                    }
+                    (self.value)(x)
+                });
             }
-            _ => output.iter_mut().for_each(|y| *y = (self.value)(*y)),
+            _ => output.map(input, &self.value),
         }
     }
 }

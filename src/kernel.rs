@@ -147,7 +147,7 @@ pub enum Output<'a, A> {
     New(&'a mut Vec<A>),
 }
 
-impl<'a, A: Element> Output<'a, A> {
+impl<A: Element> Output<'_, A> {
     /// Where these values go; in new memory those before them are there already.
     #[inline]
     fn part(&mut self, range: Range<usize>) -> Output<'_, A> {
@@ -157,19 +157,14 @@ impl<'a, A: Element> Output<'a, A> {
         }
     }
 
-    /// A copy of an input, if there is one, to be worked on in place.
-    pub(crate) fn begun_with(self, input: Option<&[A]>) -> &'a mut [A] {
-        let values = match self {
-            Self::Slice(values) => values,
-            Self::New(values) => {
-                values.resize(input.map_or(0, <[A]>::len), A::zero());
-                values
-            }
-        };
-        if let Some(input) = input {
-            copy(input, values);
+    /// Fills it with `f` of each element of an input, or of what stands in it.
+    pub(crate) fn map(self, input: Option<&[A]>, mut f: impl FnMut(A) -> A) {
+        match (input, self) {
+            (Some(input), Self::Slice(values)) => values.iter_mut().zip(input).for_each(|(y, &x)| *y = f(x)),
+            (Some(input), Self::New(values)) => values.extend(input.iter().map(|&x| f(x))),
+            (None, Self::Slice(values)) => values.iter_mut().for_each(|y| *y = f(*y)),
+            (None, Self::New(_)) => {}
         }
-        values
     }
 
     /// Gives `fill` what takes values vector by vector. To be called where the instruction set is known, so that the compiler knows where all of it lies.

@@ -1,6 +1,6 @@
 //! Arrays of any layout as slices, and slices over threads: the only code that knows strides.
 
-use std::{array, cmp::Reverse, hint::black_box, ops::Range};
+use std::{array, cmp::Reverse, hint::black_box, iter, ops::Range};
 
 use ndarray::{
     Array1, ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix2, Ix3,
@@ -365,9 +365,13 @@ impl<'a, A: Element> Source<'a, A> {
         match self {
             Self::InPlace => None,
             Self::Slice(slice) => Some(&slice[..count]),
-            Self::Rows(rows, start) => Some(rows.within(start, count).unwrap_or_else(|| {
+            Self::Rows(rows, start) => Some(rows.parts(start, count).next().filter(|part| part.len() == count).unwrap_or_else(|| {
                 let buffer = buffer.of(count);
-                rows.visit(start, count, |done, part| buffer[done..done + part.len()].copy_from_slice(part));
+                let mut done = 0;
+                for part in rows.parts(start, count) {
+                    buffer[done..done + part.len()].copy_from_slice(part);
+                    done += part.len();
+                }
                 buffer
             })),
             Self::View(view, start) => {
@@ -429,14 +433,12 @@ fn gathered<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], mut k
         Source::InPlace => body(None, output, keep),
         Source::Slice(slice) => body(Some(&slice[..output.len()]), output, keep),
         Source::Rows(rows, first) => {
-            let (count, mut rest) = (output.len(), Some(keep));
-            rows.visit(first, count, |done, part| {
-                let (head, tail) = rest.take().map(|keep| keep.split(part.len())).unzip();
-                rest = tail;
-                if let Some(keep) = head {
-                    body(Some(part), &mut output[done..done + part.len()], keep);
-                }
-            });
+            let mut done = 0;
+            for part in rows.parts(first, output.len()) {
+                let (head, tail) = keep.split(part.len());
+                body(Some(part), &mut output[done..done + part.len()], head);
+                (keep, done) = (tail, done + part.len());
+            }
         }
         Source::View(view, first) => {
             let (total, columns) = (output.len(), columns(&view.0));
@@ -685,21 +687,19 @@ impl<'a, A> LongRows<ArrayView2<'a, A>, ArrayViewD<'a, A>> {
         }
     }
 
-    /// So many elements from `start` on, if they lie within a row.
-    fn within(&self, start: usize, count: usize) -> Option<&'a [A]> {
-        let (row, place) = self.row(start);
-        row?.get(place..place + count)
-    }
-
-    /// Calls `visit` with the parts of rows that so many elements are, and how many lie before each.
-    fn visit(&self, start: usize, count: usize, mut visit: impl FnMut(usize, &'a [A])) {
+    /// The parts of rows that so many elements from `start` on are.
+    fn parts(&self, start: usize, count: usize) -> impl Iterator<Item = &'a [A]> {
         let mut done = 0;
-        while done < count {
-            let (Some(row), place) = self.row(start + done) else { return };
-            let part = &row[place..row.len().min(place + count - done)];
-            visit(done, part);
+        iter::from_fn(move || {
+            if done == count {
+                return None;
+            }
+            let (row, place) = self.row(start + done);
+            let behind = &row?[place..];
+            let part = &behind[..behind.len().min(count - done)];
             done += part.len();
-        }
+            Some(part)
+        })
     }
 }
 

@@ -157,6 +157,7 @@ fn fused_levels_agree() {
                 }
             });
             for other in fused.iter().skip(1) {
+                assert_same(other.infer.view(), fused[0].infer.view(), entry.name());
                 assert_same(other.forward.view(), fused[0].forward.view(), entry.name());
                 assert_same(other.backward.view(), fused[0].backward.view(), entry.name());
             }

@@ -379,7 +379,7 @@ pub(crate) fn sum<'a, A: Element, T: Real>(
     let read_padded = read.map(|read| {
         let (rest, mut padded) = (read.as_chunks::<PARTS>().1, [padding; PARTS]);
         padded[..rest.len()].copy_from_slice(rest);
-        (!read.is_empty()).then_some(padded)
+        (padded, if read.is_empty() { 0 } else { PARTS })
     });
     // From this line on there is one term less: that of the padding instead, so that the additions are the same however a row stands.
     let full = total / PARTS;
@@ -414,7 +414,7 @@ pub(crate) fn sum<'a, A: Element, T: Real>(
             if number >= short {
                 for vector in 0..PARTS / n {
                     let range = vector * n..(vector + 1) * n;
-                    let read = read_padded.each_ref().map(|padded| padded.as_ref().map_or(&[][..], |padded| &padded[range.clone()]));
+                    let read = read_padded.each_ref().map(|(padded, count)| padded[..*count].get(range.clone()).unwrap_or_default());
                     let term = if number == short { term(place, vector, &mut padded[range], read) } else { empty.start.splat(0.0) };
                     sums.add(vector, term);
                 }

@@ -3,13 +3,13 @@
 use std::{array, cmp::Reverse, hint::black_box, iter, ops::Range};
 
 use ndarray::{
-    Array1, ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension, ErrorKind, Ix2, Ix3,
-    IxDyn, RemoveAxis, ShapeError,
+    Array1, ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension,
+    ErrorKind, Ix2, Ix3, IxDyn, RemoveAxis, ShapeError,
 };
 
 use crate::{
     element::Element,
-    kernel::{WORD, four_columns, hand_over, level},
+    kernel::{WORD, at_level, four_columns, hand_over, level},
     parts::{PARTS, RowSlices, Rows, Space, copy_line},
     pointwise::Cost,
     scratch::Scratch,
@@ -740,13 +740,17 @@ impl<A: Element> Strided<ArrayViewMutD<'_, A>> {
 /// Copies a piece of a view into rows at a distance. Of one that lies across, four columns go at a time: long enough to be read as streams, few enough to be
 /// in the cache together where they lie at distances that are powers of two.
 fn fetch<A: Element>(from: &ArrayView2<'_, A>, to: &mut [A], distance: usize) {
+    let level = level();
     if !across(from.shape(), from.strides()) {
-        if let Ok(to) = ArrayViewMut2::from_shape(from.dim(), &mut to[..from.len()]) {
+        let in_steps = from.ncols() >= PARTS
+            && from.rows().into_iter().zip(to.chunks_exact_mut(from.ncols())).all(
+                |(from, to)| at_level!(level, _simd => in_steps::<2, A>(from, to) || in_steps::<3, A>(from, to) || in_steps::<4, A>(from, to) || in_steps::<-1, A>(from, to)),
+            );
+        if !in_steps && let Ok(to) = ArrayViewMut2::from_shape(from.dim(), &mut to[..from.len()]) {
             assign(to, from);
         }
         return;
     }
-    let level = level();
     for (first, from) in (0..).step_by(4).zip(from.axis_chunks_iter(Axis(1), 4)) {
         let mut lines = from.columns().into_iter().map_while(|line| line.to_slice());
         if let [Some(a), Some(b), Some(c), Some(d)] = array::from_fn(|_| lines.next()) {
@@ -757,6 +761,18 @@ fn fetch<A: Element>(from: &ArrayView2<'_, A>, to: &mut [A], distance: usize) {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
         }
     }
+}
+
+/// Copies elements that stand in steps of this size, if they do: since the compiler knows it, it reads whole vectors and sorts out what is needed.
+#[inline(always)]
+fn in_steps<const STEP: isize, A: Element>(from: ArrayView1<'_, A>, to: &mut [A]) -> bool {
+    let in_steps = from.strides() == [STEP];
+    if in_steps {
+        for (i, to) in to[..from.len()].iter_mut().enumerate() {
+            *to = from[i];
+        }
+    }
+    in_steps
 }
 
 /// The way back.
@@ -817,7 +833,7 @@ fn columns<A>(view: &ArrayRefD<A>) -> usize {
 /// And how many places stay free behind each row: rows at distances that are powers of two would fall on the same lines of the cache. Such rows, themselves
 /// multiples of [`WORD`], go one by one then.
 fn block<A>(view: &ArrayRefD<A>) -> (usize, usize) {
-    const USUAL: usize = 1 << 13;
+    const USUAL: usize = 1 << 11;
     /// Rows fill a buffer of so many elements, if these are not too few or too many of them.
     const ACROSS: usize = 1 << 16;
     /// The largest buffer.

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Held, LAYOUTS, Layout, assert_every_layout, assert_same, input, layer, on_threads, specs};
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use ndarray_activations::{Element, Layer, testing};
 
 /// Whether special values may stand in the input: not where a NaN would spoil whole rows and hide everything else.
@@ -108,6 +108,27 @@ fn large_views() {
             }
         }
     }
+}
+
+/// Views in small steps, of which some have loops of their own, forwards and backwards.
+#[test]
+fn every_step() {
+    fn check<A: Element>() {
+        for step in (-6..=6).filter(|&step| step != 0) {
+            for length in [15, 16, 17, 63, 5000] {
+                let all: ArrayD<A> = input(&[3, length * isize::unsigned_abs(step)], true, 21);
+                let view = all.slice_axis(Axis(1), Slice::new(0, None, step));
+                let x = view.as_standard_layout().into_owned();
+                let layer: Box<dyn Layer<A>> = layer("tanh");
+                let expected = layer.infer(&x).unwrap();
+                let mut y = ArrayD::zeros(x.raw_dim());
+                layer.infer_into(view, y.view_mut()).unwrap();
+                assert_same(y.view(), expected.view(), &format!("{length} in steps of {step}"));
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
 }
 
 /// Elementwise layers: the result for an element does not depend on where it stands, so every length agrees with a long array, at every instruction set.

@@ -744,7 +744,7 @@ fn fetch<A: Element>(from: &ArrayView2<'_, A>, to: &mut [A], distance: usize) {
     if !across(from.shape(), from.strides()) {
         let in_steps = from.ncols() >= PARTS
             && from.rows().into_iter().zip(to.chunks_exact_mut(from.ncols())).all(
-                |(from, to)| at_level!(level, _simd => in_steps::<2, A>(from, to) || in_steps::<3, A>(from, to) || in_steps::<4, A>(from, to) || in_steps::<-1, A>(from, to)),
+                |(from, to)| at_level!(level, _simd => in_steps::<2, A>(&from, to) || in_steps::<3, A>(&from, to) || in_steps::<4, A>(&from, to) || in_steps::<-1, A>(&from, to)),
             );
         if !in_steps && let Ok(to) = ArrayViewMut2::from_shape(from.dim(), &mut to[..from.len()]) {
             assign(to, from);
@@ -765,7 +765,9 @@ fn fetch<A: Element>(from: &ArrayView2<'_, A>, to: &mut [A], distance: usize) {
 
 /// Copies elements that stand in steps of this size, if they do: since the compiler knows it, it reads whole vectors and sorts out what is needed.
 #[inline(always)]
-fn in_steps<const STEP: isize, A: Element>(from: ArrayView1<'_, A>, to: &mut [A]) -> bool {
+fn in_steps<const STEP: isize, A: Element>(from: &ArrayView1<'_, A>, to: &mut [A]) -> bool {
+    // A copy, that nothing can change meanwhile: else the step is read again for each element.
+    let from = from.view();
     let in_steps = from.strides() == [STEP];
     if in_steps {
         for (i, to) in to[..from.len()].iter_mut().enumerate() {

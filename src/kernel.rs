@@ -5,11 +5,16 @@
 
 mod chunks;
 
-use std::{cell::Cell, fmt::Debug, mem::take, ops::Range};
+use std::{
+    cell::Cell,
+    fmt::Debug,
+    mem::{replace, take},
+    ops::Range,
+};
 
 use fearless_simd::{Level, Simd, SimdBase, SimdFloatElement};
 
-pub(crate) use self::chunks::{choose, multiply, new_backward, run_two_slope};
+pub(crate) use self::chunks::{CHUNK, choose, each_chunk, map_chunk, multiply, new_backward, run_two_slope};
 
 use crate::{
     element::Element,
@@ -460,7 +465,7 @@ fn rest<const N: usize, A: Element>(input: &[A], output: Output<'_, A>, start: u
 
 /// The elements, with zeros behind the last one.
 #[inline(always)]
-fn padded<const N: usize, A: Element>(elements: &[A]) -> [A; N] {
+pub(crate) fn padded<const N: usize, A: Element>(elements: &[A]) -> [A; N] {
     let mut padded = [A::zero(); N];
     padded[..elements.len()].copy_from_slice(elements);
     padded
@@ -488,12 +493,10 @@ fn value<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output
     at_level!(level, simd => output.fill(
         #[inline(always)]
         |filling| {
-            each(
-                simd,
-                input,
-                #[inline(always)]
-                |x| filling.put(value_at(formula, x)),
-            );
+            // Wide numbers take so long that nothing waits for memory.
+            for x in vectors(simd, spacious(simd) && !formula.widens(), input) {
+                filling.put(value_at(formula, x));
+            }
         },
     ));
 }
@@ -504,6 +507,7 @@ fn both<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output:
         #[inline(always)]
         |filling| map(
             simd,
+            !formula.widens(),
             input,
             derivative,
             #[inline(always)]
@@ -516,37 +520,62 @@ fn both<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output:
     ));
 }
 
-/// A vector from the elements, with zeros behind them.
-#[inline(always)]
-pub(crate) fn load_part<S: Simd, A: Element>(simd: S, elements: &[A]) -> Lanes<S, A> {
-    load(simd, &padded::<MAX_LANES, A>(elements)[..A::Native::<S>::LEN])
-}
-
 #[inline(always)]
 pub(crate) fn load<S: Simd, A: Element>(simd: S, elements: &[A]) -> Lanes<S, A> {
     Lanes(A::Native::<S>::from_slice(simd, elements))
 }
 
-#[inline(always)]
-pub(crate) fn store_part<S: Simd, A: Element>(lanes: Lanes<S, A>, elements: &mut [A]) {
-    elements.copy_from_slice(&lanes.0.as_slice()[..elements.len()]);
+/// Items, each of them asked for before the one in front of it is given out, and so read before that one's results are written.
+///
+/// What lies a multiple of 4096 bytes and a few more behind a number just written cannot be read until that has been done, for the CPU compares the last twelve bits of the
+/// addresses first; and arrays that were allocated one after the other lie like that.
+pub(crate) struct Ahead<I: Iterator> {
+    items: I,
+    next: Option<I::Item>,
+    /// Else the items are given out as they come.
+    worth: bool,
 }
 
-/// Calls `f` with each whole vector.
-#[inline(always)]
-fn each<S: Simd, A: Element>(simd: S, input: &[A], mut f: impl FnMut(Lanes<S, A>)) {
-    input.chunks_exact(A::Native::<S>::LEN).for_each(
-        #[inline(always)]
-        |x| f(load(simd, x)),
-    );
+impl<I: Iterator> Ahead<I> {
+    #[inline(always)]
+    pub(crate) fn new(worth: bool, mut items: I) -> Self {
+        let next = if worth { items.next() } else { None };
+        Self { items, next, worth }
+    }
 }
 
-/// `output = f(input)`, as far as there are whole vectors.
+impl<I: Iterator> Iterator for Ahead<I> {
+    type Item = I::Item;
+    #[inline(always)]
+    fn next(&mut self) -> Option<I::Item> {
+        let item = self.items.next();
+        if self.worth { replace(&mut self.next, item) } else { item }
+    }
+}
+
+/// Whether there are registers for more than one vector read [`Ahead`]: AVX2 and SSE2 have sixteen in all.
 #[inline(always)]
-pub(crate) fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
-    let n = A::Native::<S>::LEN;
-    for (x, y) in input.chunks_exact(n).zip(output.chunks_exact_mut(n)) {
-        f(load(simd, x)).0.store_slice(y);
+pub(crate) fn spacious<S: Simd>(_simd: S) -> bool {
+    cfg!(not(target_arch = "x86_64")) || <f32 as SimdFloatElement>::Native::<S>::LEN > 8
+}
+
+/// The whole vectors of a slice, read [`Ahead`] where that is worth it.
+#[inline(always)]
+fn vectors<S: Simd, A: Element>(simd: S, worth: bool, elements: &[A]) -> impl Iterator<Item = Lanes<S, A>> {
+    Ahead::new(
+        worth,
+        elements.chunks_exact(A::Native::<S>::LEN).map(
+            #[inline(always)]
+            move |x| load(simd, x),
+        ),
+    )
+}
+
+/// `output = f(input)`, as far as there are whole vectors, read [`Ahead`] where that is worth it.
+#[inline(always)]
+pub(crate) fn map<S: Simd, A: Element>(simd: S, worth: bool, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
+    for (x, y) in vectors(simd, worth, input).zip(output.chunks_exact_mut(A::Native::<S>::LEN)) {
+        f(x).0.store_slice(y);
     }
 }
 
@@ -627,23 +656,6 @@ pub(crate) fn inplace<A: Element>(values: &mut [A], mut body: impl FnMut(&[A], &
         let range = start..start + values.len();
         start = range.end;
         body(read, values, range);
-    }
-}
-
-/// `(first, second) = f(input)`, as far as there are whole vectors.
-#[inline(always)]
-pub(crate) fn map_two<S: Simd, A: Element>(
-    simd: S,
-    input: &[A],
-    first: &mut [A],
-    second: &mut [A],
-    mut f: impl FnMut(Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>),
-) {
-    let n = A::Native::<S>::LEN;
-    for ((x, a), b) in input.chunks_exact(n).zip(first.chunks_exact_mut(n)).zip(second.chunks_exact_mut(n)) {
-        let (one, two) = f(load(simd, x));
-        one.0.store_slice(a);
-        two.0.store_slice(b);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     element::Element,
     error::{ActivationError, Result},
     formula,
-    kernel::{self, at_level, blocks, load, load_part, map, map_two, store_part},
+    kernel::{self, Ahead, CHUNK, at_level, blocks, each_chunk, load, map_chunk, padded, spacious},
     layer::{Layer, Param},
     parts::{PARTS, Sums, join, splat},
     pointwise::Cost,
@@ -368,9 +368,9 @@ fn rectify<S: Simd, A: Element>(simd: S, runs: &Runs, start: usize, x: Option<&[
                     let keep = keep.as_deref_mut().map(|keep| &mut keep[block.start..][range.clone()]);
                     let (x, y) = (&x[range.clone()], &mut y[range]);
                     match step {
-                        0 => values(simd, x, y, keep, constant(splat(simd, alpha[first]))),
-                        1 => values(simd, x, y, keep, changing(simd, &alpha[first..first + y.len()])),
-                        _ => values(simd, x, y, keep, scattered(simd, &alpha[first..], step)),
+                        0 => values(simd, x, y, keep, constant(alpha[first])),
+                        1 => values(simd, x, y, keep, changing(&alpha[first..first + y.len()])),
+                        _ => values(simd, x, y, keep, scattered(&alpha[first..], step)),
                     }
                 },
             );
@@ -378,35 +378,48 @@ fn rectify<S: Simd, A: Element>(simd: S, runs: &Runs, start: usize, x: Option<&[
     );
 }
 
-/// One run of the values, with a copy of the input where it is kept. The tail goes through the same vector code, so that a result does not depend on its
+/// One run of the values, with a copy of the input where it is kept. The last ones go through the same vector code, so that a result does not depend on its
 /// position.
 #[inline(always)]
-fn values<S: Simd, A: Element>(simd: S, x: &[A], y: &mut [A], keep: Option<&mut [A]>, mut slopes: impl FnMut() -> Lanes<S, A>) {
-    let whole = x.len() - x.len() % A::Native::<S>::LEN;
-    match keep {
-        None => map(
-            simd,
-            x,
-            y,
-            #[inline(always)]
-            |x| sloped(x, x, slopes()),
-        ),
-        Some(keep) => {
-            map_two(
+fn values<S: Simd, A: Element>(simd: S, x: &[A], y: &mut [A], mut keep: Option<&mut [A]>, slopes: impl Fn(usize, usize) -> [A; CHUNK]) {
+    let whole = x.len() - x.len() % CHUNK;
+    match keep.as_deref_mut() {
+        None => {
+            each_chunk(
                 simd,
                 x,
-                y,
-                keep,
+                &mut *y,
                 #[inline(always)]
-                |x| (sloped(x, x, slopes()), x),
+                |start, x| values_of_chunk(simd, x, &slopes(start, CHUNK)),
             );
-            keep[whole..].copy_from_slice(&x[whole..]);
+        }
+        Some(keep) => {
+            each_chunk(
+                simd,
+                x,
+                (&mut *y, keep),
+                #[inline(always)]
+                |start, x| (values_of_chunk(simd, x, &slopes(start, CHUNK)), *x),
+            );
         }
     }
     if whole < x.len() {
-        let last = load_part(simd, &x[whole..]);
-        store_part(sloped(last, last, slopes()), &mut y[whole..]);
+        let x = &x[whole..];
+        y[whole..].copy_from_slice(&values_of_chunk(simd, &padded(x), &slopes(whole, x.len()))[..x.len()]);
+        if let Some(keep) = keep {
+            keep[whole..].copy_from_slice(x);
+        }
     }
+}
+
+#[inline(always)]
+fn values_of_chunk<S: Simd, A: Element>(simd: S, x: &[A; CHUNK], slopes: &[A; CHUNK]) -> [A; CHUNK] {
+    map_chunk(
+        simd,
+        x,
+        #[inline(always)]
+        |i, x| sloped(x, x, load(simd, &slopes[i..i + A::Native::<S>::LEN])),
+    )
 }
 
 /// The value where x is above 0 or NaN, and its product with the slope elsewhere.
@@ -415,37 +428,28 @@ fn sloped<S: Simd, A: Element>(value: Lanes<S, A>, x: Lanes<S, A>, slope: Lanes<
     Lanes::select(x.le(0.0), value * slope, value)
 }
 
-/// The same slope for every vector of a run.
+/// So many slopes of a run from one of its elements on, the same for all.
 #[inline(always)]
-fn constant<S: Simd, A: Element>(slope: Lanes<S, A>) -> impl FnMut() -> Lanes<S, A> {
+fn constant<A: Element>(slope: A) -> impl Fn(usize, usize) -> [A; CHUNK] {
     #[inline(always)]
-    move || slope
+    move |_, _| [slope; CHUNK]
 }
 
-/// A slope for every element of a run, vector by vector.
+/// A slope for every element.
 #[inline(always)]
-fn changing<S: Simd, A: Element>(simd: S, alpha: &[A]) -> impl FnMut() -> Lanes<S, A> {
-    let (n, mut rest) = (A::Native::<S>::LEN, alpha);
+fn changing<A: Element>(alpha: &[A]) -> impl Fn(usize, usize) -> [A; CHUNK] {
     #[inline(always)]
-    move || match rest.split_at_checked(n) {
-        Some((slopes, behind)) => {
-            rest = behind;
-            load(simd, slopes)
-        }
-        None => load_part(simd, rest),
-    }
+    move |start, count| padded(&alpha[start..start + count])
 }
 
 /// [`changing`] where every `step`-th slope is meant.
 #[inline(always)]
-fn scattered<S: Simd, A: Element>(simd: S, alpha: &[A], step: usize) -> impl FnMut() -> Lanes<S, A> {
-    let mut slopes = alpha.iter().step_by(step);
+fn scattered<A: Element>(alpha: &[A], step: usize) -> impl Fn(usize, usize) -> [A; CHUNK] {
     #[inline(always)]
-    move || {
-        let mut lanes = [A::zero(); PARTS];
-        let lanes = &mut lanes[..A::Native::<S>::LEN];
-        lanes.iter_mut().zip(&mut slopes).for_each(|(lane, slope)| *lane = *slope);
-        load(simd, lanes)
+    move |start, count| {
+        let mut slopes = [A::zero(); CHUNK];
+        slopes[..count].iter_mut().zip(alpha[start * step..].iter().step_by(step)).for_each(|(to, slope)| *to = *slope);
+        slopes
     }
 }
 
@@ -468,7 +472,7 @@ pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<&Array
     pass_in_units(part, &kept.record.order, Cost::Memory, gradient, output, Positioned(0, ()), &|g, y, Positioned(start, ())| {
         let input = &kept.input[start..start + y.len()];
         // Sums of the thread's own, where a slope meets several elements, with room for what follows the last one in a vector.
-        let places = if repeated.is_none() && (runs.constant() || alpha.len() > y.len()) { 0 } else { alpha.len() + PARTS };
+        let places = if repeated.is_none() && (runs.constant() || alpha.len() > y.len()) { 0 } else { alpha.len() + CHUNK };
         let local = &mut Scratch::new(places)[..];
         let mut done = 0;
         while done < y.len() {
@@ -560,14 +564,13 @@ impl<A: Element> Piece<'_, A> {
                     |range, first, step| {
                         let (g, x, y) = (&g[range.clone()], &x[range.clone()], &mut y[range]);
                         if step == 0 {
-                            let slope = splat(simd, self.alpha[first]);
-                            let mut sums = Sums::new(A::Work::<S>::widen(slope.splat(0.0)));
+                            let mut sums = Sums::new(A::Work::<S>::widen(splat(simd, A::zero())));
                             gradients(
                                 simd,
                                 g,
                                 x,
                                 y,
-                                constant(slope),
+                                constant(self.alpha[first]),
                                 #[inline(always)]
                                 |vector, terms| sums.add(vector, terms),
                             );
@@ -582,7 +585,7 @@ impl<A: Element> Piece<'_, A> {
                                 g,
                                 x,
                                 y,
-                                changing(simd, &self.alpha[first..first + y.len()]),
+                                changing(&self.alpha[first..first + y.len()]),
                                 #[inline(always)]
                                 |_, terms| {
                                     if let Some(sums) = sums.next() {
@@ -597,7 +600,7 @@ impl<A: Element> Piece<'_, A> {
                             g,
                             x,
                             y,
-                            scattered(simd, &self.alpha[first..], step),
+                            scattered(&self.alpha[first..], step),
                             #[inline(always)]
                             |_, terms| {
                                 let mut words = [0.0; PARTS];
@@ -640,7 +643,7 @@ fn together<S: Simd, A: Element>(simd: S, slopes: &[A], gradient: &[A], input: &
             }
             sum.words(&mut sums[line][range]);
         }
-        // After all has been read: a number read that lies 4 KiB from one just written waits for that.
+        // After all has been read, as in `Ahead`. To read a line ahead too was faster where addresses are unlucky, and slower by as much elsewhere.
         for (row, results) in y.iter_mut().zip(results) {
             row[line] = results;
         }
@@ -679,37 +682,41 @@ fn gradients<S: Simd, A: Element>(
     gradient: &[A],
     input: &[A],
     output: &mut [A],
-    mut slopes: impl FnMut() -> Lanes<S, A>,
+    slopes: impl Fn(usize, usize) -> [A; CHUNK],
     mut add: impl FnMut(usize, A::Work<S>),
 ) {
-    let (mut gradients, mut inputs, mut outputs) = (gradient.chunks_exact(PARTS), input.chunks_exact(PARTS), output.chunks_exact_mut(PARTS));
-    for ((g, x), y) in (&mut gradients).zip(&mut inputs).zip(&mut outputs) {
-        line(simd, g, x, y, &mut slopes, &mut add);
+    let ((gradients, g), (inputs, x), (outputs, y)) = (gradient.as_chunks(), input.as_chunks(), output.as_chunks_mut());
+    let mut outputs = outputs.iter_mut();
+    let mut start = 0;
+    // A line of `f64` would take too many registers.
+    let worth = spacious(simd) && A::Native::<S>::LEN == PARTS;
+    for (g, x) in Ahead::new(worth, gradients.iter().copied().zip(inputs.iter().copied())) {
+        if let Some(y) = outputs.next() {
+            *y = gradients_of_line(simd, &g, &x, &slopes(start, PARTS), &mut add);
+        }
+        start += PARTS;
     }
-    let (g, x, y) = (gradients.remainder(), inputs.remainder(), outputs.into_remainder());
     if !y.is_empty() {
-        let [mut g_line, mut x_line, mut y_line] = [[A::zero(); PARTS]; 3];
-        g_line[..g.len()].copy_from_slice(g);
-        x_line[..x.len()].copy_from_slice(x);
-        line(simd, &g_line, &x_line, &mut y_line, &mut slopes, &mut add);
-        y.copy_from_slice(&y_line[..y.len()]);
+        let results = gradients_of_line(simd, &padded(g), &padded(x), &slopes(start, y.len()), &mut add);
+        y.copy_from_slice(&results[..y.len()]);
     }
 }
 
-/// [`gradients`] of sixteen elements.
 #[inline(always)]
-fn line<S: Simd, A: Element>(
+fn gradients_of_line<S: Simd, A: Element>(
     simd: S,
-    gradient: &[A],
-    input: &[A],
-    output: &mut [A],
-    slopes: &mut impl FnMut() -> Lanes<S, A>,
+    gradient: &[A; PARTS],
+    input: &[A; PARTS],
+    slopes: &[A],
     add: &mut impl FnMut(usize, A::Work<S>),
-) {
+) -> [A; PARTS] {
     let n = A::Native::<S>::LEN;
-    for (vector, ((g, x), y)) in gradient.chunks_exact(n).zip(input.chunks_exact(n)).zip(output.chunks_exact_mut(n)).enumerate() {
-        let (g, x) = (load(simd, g), load(simd, x));
+    let mut results = [A::zero(); PARTS];
+    for vector in 0..PARTS / n {
+        let range = vector * n..(vector + 1) * n;
+        let (g, x) = (load(simd, &gradient[range.clone()]), load(simd, &input[range.clone()]));
         add(vector, term(g, x));
-        sloped(g, x, slopes()).0.store_slice(y);
+        sloped(g, x, load(simd, &slopes[range.clone()])).0.store_slice(&mut results[range]);
     }
+    results
 }

@@ -4,14 +4,14 @@ use fearless_simd::{Level, Simd, SimdBase, SimdMask};
 
 use crate::{
     element::Element,
-    kernel::{Keep, Output, Read, WORD, at_level, both_at, in_two, in_two_inplace, inplace, load, padded, value_at},
+    kernel::{Ahead, Keep, Output, Read, WORD, at_level, both_at, in_two, in_two_inplace, inplace, load, padded, spacious, value_at},
     pointwise::{Pointwise, TwoSlope},
     real::{Lanes, Real as _},
     threads::{Make, Parts, Sink, Split},
 };
 
 /// How many elements make a chunk: half of those that a word of bits stands for.
-pub(super) const CHUNK: usize = WORD / 2;
+pub(crate) const CHUNK: usize = WORD / 2;
 
 impl<A: Copy> Sink<[A; CHUNK]> for &mut [A] {
     #[inline(always)]
@@ -35,9 +35,11 @@ impl<Q, R, S: Sink<Q>, T: Sink<R>> Sink<(Q, R)> for (S, T) {
 
 /// Gives `sink` what `f` makes of each whole chunk and the place where it starts.
 #[inline(always)]
-fn each_chunk<A: Element, R, S: Sink<R>>(input: &[A], mut sink: S, mut f: impl FnMut(usize, &[A; CHUNK]) -> R) -> S {
-    for (i, chunk) in input.as_chunks().0.iter().enumerate() {
-        sink = sink.put(f(i * CHUNK, chunk));
+pub(crate) fn each_chunk<S: Simd, A: Element, R, T: Sink<R>>(simd: S, input: &[A], mut sink: T, mut f: impl FnMut(usize, &[A; CHUNK]) -> R) -> T {
+    let mut start = 0;
+    for chunk in Ahead::new(spacious(simd), input.as_chunks().0.iter().copied()) {
+        sink = sink.put(f(start, &chunk));
+        start += CHUNK;
     }
     sink
 }
@@ -47,21 +49,21 @@ trait Chunks<A> {
     /// What takes further results.
     type Behind;
     /// Replaces each whole chunk by what `f` makes of it and of the place where it starts.
-    fn each(self, f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) -> Self::Behind;
+    fn each<S: Simd>(self, simd: S, f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) -> Self::Behind;
 }
 
-impl<A: Element, S: Sink<[A; CHUNK]>> Chunks<A> for (&[A], S) {
-    type Behind = S;
+impl<A: Element, T: Sink<[A; CHUNK]>> Chunks<A> for (&[A], T) {
+    type Behind = T;
     #[inline(always)]
-    fn each(self, f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) -> S {
-        each_chunk(self.0, self.1, f)
+    fn each<S: Simd>(self, simd: S, f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) -> T {
+        each_chunk(simd, self.0, self.1, f)
     }
 }
 
 impl<A: Element> Chunks<A> for &mut [A] {
     type Behind = ();
     #[inline(always)]
-    fn each(self, mut f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) {
+    fn each<S: Simd>(self, _simd: S, mut f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) {
         let chunks = self.as_chunks_mut().0;
         // A chunk is read before the one in front of it is written. Of a selection between a number just read and another, written in the same place, the
         // compiler makes a masked store, which takes some CPUs (Zen 3) four times as long.
@@ -76,7 +78,7 @@ impl<A: Element> Chunks<A> for &mut [A] {
 
 /// `f` of each vector of a chunk and the vector's place.
 #[inline(always)]
-fn map_chunk<S: Simd, A: Element>(simd: S, chunk: &[A; CHUNK], mut f: impl FnMut(usize, Lanes<S, A>) -> Lanes<S, A>) -> [A; CHUNK] {
+pub(crate) fn map_chunk<S: Simd, A: Element>(simd: S, chunk: &[A; CHUNK], mut f: impl FnMut(usize, Lanes<S, A>) -> Lanes<S, A>) -> [A; CHUNK] {
     let n = A::Native::<S>::LEN;
     let mut results = [A::zero(); CHUNK];
     for (i, (x, y)) in chunk.chunks_exact(n).zip(results.chunks_exact_mut(n)).enumerate() {
@@ -185,6 +187,7 @@ fn values_at<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, chunks: imp
 #[inline(always)]
 fn each_vector<S: Simd, A: Element>(simd: S, chunks: impl Chunks<A>, mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
     chunks.each(
+        simd,
         #[inline(always)]
         |_, x| {
             map_chunk(
@@ -201,6 +204,7 @@ fn each_vector<S: Simd, A: Element>(simd: S, chunks: impl Chunks<A>, mut f: impl
 fn smooth_values<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, input: &[A], sink: impl Sink<[A; CHUNK]>, keep: Keep<'_, A>) {
     let Keep::Derivative(derivative) = keep else { return values_at(simd, formula, (input, sink)) };
     each_chunk(
+        simd,
         input,
         (sink, derivative),
         #[inline(always)]
@@ -253,6 +257,7 @@ fn two_slope_values<S: Simd, P: TwoSlope, A: Element>(simd: S, formula: P, chunk
         );
     };
     chunks.each(
+        simd,
         #[inline(always)]
         |start, x| {
             let mut upper = 0;
@@ -295,8 +300,9 @@ pub(crate) fn multiply<A: Element>(level: Level, gradient: Option<&[A]>, derivat
 /// The products in whole chunks.
 #[inline(always)]
 fn product<S: Simd, A: Element, T: Sink<[A; CHUNK]>>(simd: S, gradient: &[A], derivative: &[A], mut sink: T) -> T {
-    for (g, d) in gradient.as_chunks().0.iter().zip(derivative.as_chunks().0) {
-        sink = sink.put(product_of_chunks(simd, g, d));
+    let chunks = gradient.as_chunks().0.iter().copied().zip(derivative.as_chunks().0.iter().copied());
+    for (g, d) in Ahead::new(spacious(simd), chunks) {
+        sink = sink.put(product_of_chunks(simd, &g, &d));
     }
     sink
 }
@@ -371,6 +377,7 @@ impl<A: Element> Chunkwise<A, Read<'_, A>> for Chosen {
 #[inline(always)]
 fn chosen<S: Simd, A: Element, C: Chunks<A>>(simd: S, gradient: C, bits: &[u64], lower: f64, upper: f64) -> C::Behind {
     gradient.each(
+        simd,
         #[inline(always)]
         |start, g| {
             let word = bits[start / WORD] >> (start % WORD);

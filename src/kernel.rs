@@ -507,7 +507,6 @@ fn both<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output:
         #[inline(always)]
         |filling| map(
             simd,
-            !formula.widens(),
             input,
             derivative,
             #[inline(always)]
@@ -571,10 +570,10 @@ fn vectors<S: Simd, A: Element>(simd: S, worth: bool, elements: &[A]) -> impl It
     )
 }
 
-/// `output = f(input)`, as far as there are whole vectors, read [`Ahead`] where that is worth it.
+/// `output = f(input)`, as far as there are whole vectors. Read [`Ahead`] always: to ask the formula, whose answer may change with its parameters, cost Swish three times the time.
 #[inline(always)]
-pub(crate) fn map<S: Simd, A: Element>(simd: S, worth: bool, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
-    for (x, y) in vectors(simd, worth, input).zip(output.chunks_exact_mut(A::Native::<S>::LEN)) {
+fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
+    for (x, y) in vectors(simd, true, input).zip(output.chunks_exact_mut(A::Native::<S>::LEN)) {
         f(x).0.store_slice(y);
     }
 }

@@ -471,8 +471,8 @@ pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<&Array
     let (runs, alpha) = Repeated::or(repeated.as_ref(), &own, &alpha);
     pass_in_units(part, &kept.record.order, Cost::Memory, gradient, output, Positioned(0, ()), &|g, y, Positioned(start, ())| {
         let input = &kept.input[start..start + y.len()];
-        // Sums of the thread's own, where a slope meets several elements, with room for what follows the last one in a vector.
-        let places = if repeated.is_none() && (runs.constant() || alpha.len() > y.len()) { 0 } else { alpha.len() + CHUNK };
+        // Sums of the thread's own, where a slope meets several elements, with room for what follows the last one in a line.
+        let places = if repeated.is_none() && (runs.constant() || alpha.len() > y.len()) { 0 } else { alpha.len() + PARTS };
         let local = &mut Scratch::new(places)[..];
         let mut done = 0;
         while done < y.len() {

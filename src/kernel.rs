@@ -5,12 +5,7 @@
 
 mod chunks;
 
-use std::{
-    cell::Cell,
-    fmt::Debug,
-    mem::{replace, take},
-    ops::Range,
-};
+use std::{cell::Cell, fmt::Debug, mem::take, ops::Range};
 
 use fearless_simd::{Level, Simd, SimdBase, SimdFloatElement};
 
@@ -494,9 +489,13 @@ fn value<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output
         #[inline(always)]
         |filling| {
             // Wide numbers take so long that nothing waits for memory.
-            for x in vectors(simd, spacious(simd) && !formula.widens(), input) {
-                filling.put(value_at(formula, x));
-            }
+            vectors(
+                simd,
+                spacious(simd) && !formula.widens(),
+                input,
+                #[inline(always)]
+                |x| filling.put(value_at(formula, x)),
+            );
         },
     ));
 }
@@ -524,58 +523,76 @@ pub(crate) fn load<S: Simd, A: Element>(simd: S, elements: &[A]) -> Lanes<S, A> 
     Lanes(A::Native::<S>::from_slice(simd, elements))
 }
 
-/// Items, each of them asked for before the one in front of it is given out, and so read before that one's results are written.
+/// Calls `body` with what `read` makes of each place, and hands on what the body returns. Where that is worth it, each is read before the results of the one in
+/// front of it are written.
 ///
 /// What lies a multiple of 4096 bytes and a few more behind a number just written cannot be read until that has been done, for the CPU compares the last twelve bits of the
 /// addresses first; and arrays that were allocated one after the other lie like that.
-pub(crate) struct Ahead<I: Iterator> {
-    items: I,
-    next: Option<I::Item>,
-    /// Else the items are given out as they come.
+#[inline(always)]
+pub(crate) fn ahead<P: Copy, T: Copy, B>(
     worth: bool,
-}
-
-impl<I: Iterator> Ahead<I> {
-    #[inline(always)]
-    pub(crate) fn new(worth: bool, mut items: I) -> Self {
-        let next = if worth { items.next() } else { None };
-        Self { items, next, worth }
+    places: impl IntoIterator<Item = P>,
+    read: impl Fn(P) -> T,
+    mut behind: B,
+    mut body: impl FnMut(B, &T) -> B,
+) -> B {
+    let mut places = places.into_iter();
+    if !worth {
+        for place in places {
+            behind = body(behind, &read(place));
+        }
+        return behind;
+    }
+    let Some(mut place) = places.next() else { return behind };
+    let mut here = read(place);
+    loop {
+        let next = places.next();
+        // At the end the last one once more: an `Option` of what is read would be kept in memory.
+        place = next.unwrap_or(place);
+        let before = read(place);
+        behind = body(behind, &here);
+        if next.is_none() {
+            return behind;
+        }
+        here = before;
     }
 }
 
-impl<I: Iterator> Iterator for Ahead<I> {
-    type Item = I::Item;
-    #[inline(always)]
-    fn next(&mut self) -> Option<I::Item> {
-        let item = self.items.next();
-        if self.worth { replace(&mut self.next, item) } else { item }
-    }
-}
-
-/// Whether there are registers for more than one vector read [`Ahead`]: AVX2 and SSE2 have sixteen in all.
+/// Whether there are registers for more than one vector read [`ahead`]: AVX2 and SSE2 have sixteen in all.
 #[inline(always)]
 pub(crate) fn spacious<S: Simd>(_simd: S) -> bool {
     cfg!(not(target_arch = "x86_64")) || <f32 as SimdFloatElement>::Native::<S>::LEN > 8
 }
 
-/// The whole vectors of a slice, read [`Ahead`] where that is worth it.
+/// Calls `body` with each whole vector of a slice, read [`ahead`] where that is worth it.
 #[inline(always)]
-fn vectors<S: Simd, A: Element>(simd: S, worth: bool, elements: &[A]) -> impl Iterator<Item = Lanes<S, A>> {
-    Ahead::new(
+fn vectors<S: Simd, A: Element>(simd: S, worth: bool, elements: &[A], mut body: impl FnMut(Lanes<S, A>)) {
+    ahead(
         worth,
-        elements.chunks_exact(A::Native::<S>::LEN).map(
-            #[inline(always)]
-            move |x| load(simd, x),
-        ),
-    )
+        elements.chunks_exact(A::Native::<S>::LEN),
+        #[inline(always)]
+        |x| load(simd, x),
+        (),
+        #[inline(always)]
+        |(), &x| body(x),
+    );
 }
 
-/// `output = f(input)`, as far as there are whole vectors. Read [`Ahead`] always: to ask the formula, whose answer may change with its parameters, cost Swish three times the time.
+/// `output = f(input)`, as far as there are whole vectors. Read [`ahead`] always: to ask the formula, whose answer may change with its parameters, cost Swish three times the time.
 #[inline(always)]
 fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
-    for (x, y) in vectors(simd, true, input).zip(output.chunks_exact_mut(A::Native::<S>::LEN)) {
-        f(x).0.store_slice(y);
-    }
+    let mut output = output.chunks_exact_mut(A::Native::<S>::LEN);
+    vectors(
+        simd,
+        true,
+        input,
+        #[inline(always)]
+        |x| {
+            if let Some(y) = output.next() {
+                f(x).0.store_slice(y);
+            }
+        },
+    );
 }
 
 /// Copies elements, a kibibyte at a time: the C library hands longer copies to an instruction that some CPUs (Zen 3) run at a third of the speed or less where
@@ -655,16 +672,6 @@ pub(crate) fn inplace<A: Element>(values: &mut [A], mut body: impl FnMut(&[A], &
         let range = start..start + values.len();
         start = range.end;
         body(read, values, range);
-    }
-}
-
-/// [`inplace`], or all of an input and the output at once.
-#[inline(always)]
-pub(crate) fn blocks<A: Element>(input: Option<&[A]>, output: &mut [A], mut body: impl FnMut(&[A], &mut [A], Range<usize>)) {
-    let all = 0..output.len();
-    match input {
-        Some(input) => body(input, output, all),
-        None => inplace(output, body),
     }
 }
 

@@ -7,13 +7,20 @@ use common::{Held, LAYOUTS, assert_same, input};
 use ndarray::{ArrayD, Zip};
 use ndarray_activations::{Element, Layer, PReLU, testing};
 
-/// Runs longer than a chunk, of which a part is left over, along each axis.
-const SHAPE: [usize; 3] = [67, 3, 75];
+/// Runs longer than a chunk, of which a part is left over, along each axis; and short ones that are whole lines, for which slopes and sums are laid out
+/// otherwise.
+const SHAPES: [&[usize]; 5] = [&[67, 3, 75], &[43, 5, 16], &[43, 3, 48], &[19, 5, 64], &[23, 5, 16, 3]];
 
 fn every_shape<A: Element>() {
-    let (x, g): (ArrayD<A>, ArrayD<A>) = (input(&SHAPE, false, 31), input(&SHAPE, false, 32));
-    for broadcast in 0..8 {
-        let shape: Vec<usize> = SHAPE.iter().enumerate().map(|(axis, &length)| if broadcast >> axis & 1 == 1 { 1 } else { length }).collect();
+    for shape in SHAPES {
+        every_slope::<A>(shape);
+    }
+}
+
+fn every_slope<A: Element>(whole: &[usize]) {
+    let (x, g): (ArrayD<A>, ArrayD<A>) = (input(whole, false, 31), input(whole, false, 32));
+    for broadcast in 0..1 << whole.len() {
+        let shape: Vec<usize> = whole.iter().enumerate().map(|(axis, &length)| if broadcast >> axis & 1 == 1 { 1 } else { length }).collect();
         let alpha: ArrayD<A> = input(&shape, false, 33);
         let wide = alpha.broadcast(x.raw_dim()).unwrap().to_owned();
         let sloped =
@@ -26,7 +33,7 @@ fn every_shape<A: Element>() {
             }
         });
         for layout in LAYOUTS {
-            let what = format!("slopes {shape:?}, {layout:?}, {}", std::any::type_name::<A>());
+            let what = format!("slopes {shape:?} of {whole:?}, {layout:?}, {}", std::any::type_name::<A>());
             let (held, gradient) = (Held::new(&x, layout), Held::new(&g, layout));
             let (mut y, mut dx) = (Held::new(&x, layout), Held::new(&x, layout));
             let mut layer = PReLU::with_alpha(alpha.clone());
@@ -36,8 +43,16 @@ fn every_shape<A: Element>() {
             assert_same(dx.view(), sloped(&g).view(), &what);
             layer.infer_into(held.view(), y.view_mut()).unwrap();
             assert_same(y.view(), sloped(&x).view(), &what);
-            for (found, &expected) in layer.params()[0].grad.iter().zip(&products) {
-                // Rounded once to the element type; sums of up to 15,075 terms in another order.
+            let once = layer.params()[0].grad.clone();
+            layer.zero_grad();
+            y.view_mut().assign(&x);
+            layer.forward_inplace(y.view_mut()).unwrap();
+            assert_same(y.view(), sloped(&x).view(), &what);
+            dx.view_mut().assign(&g);
+            layer.backward_inplace(dx.view_mut()).unwrap();
+            assert_same(dx.view(), sloped(&g).view(), &what);
+            for (found, &expected) in once.iter().chain(&layer.params()[0].grad).zip(products.iter().chain(&products)) {
+                // Rounded once to the element type; sums of up to 16,560 terms in another order.
                 let bound = 2.0 * f64::from(if size_of::<A>() == 4 { f32::EPSILON } else { 0.0 }) * expected.abs() + 1e-9;
                 assert!((found.widened() - expected).abs() <= bound, "gradient of {what}: {} and {expected}", found.widened());
             }

@@ -4,7 +4,7 @@ use fearless_simd::{Level, Simd, SimdBase, SimdMask};
 
 use crate::{
     element::Element,
-    kernel::{Ahead, Keep, Output, Read, WORD, at_level, both_at, in_two, in_two_inplace, inplace, load, padded, spacious, value_at},
+    kernel::{Keep, Output, Read, WORD, ahead, at_level, both_at, in_two, in_two_inplace, inplace, load, padded, spacious, value_at},
     pointwise::{Pointwise, TwoSlope},
     real::{Lanes, Real as _},
     threads::{Make, Parts, Sink, Split},
@@ -35,13 +35,21 @@ impl<Q, R, S: Sink<Q>, T: Sink<R>> Sink<(Q, R)> for (S, T) {
 
 /// Gives `sink` what `f` makes of each whole chunk and the place where it starts.
 #[inline(always)]
-pub(crate) fn each_chunk<S: Simd, A: Element, R, T: Sink<R>>(simd: S, input: &[A], mut sink: T, mut f: impl FnMut(usize, &[A; CHUNK]) -> R) -> T {
+pub(crate) fn each_chunk<S: Simd, A: Element, R, T: Sink<R>>(simd: S, input: &[A], sink: T, mut f: impl FnMut(usize, &[A; CHUNK]) -> R) -> T {
     let mut start = 0;
-    for chunk in Ahead::new(spacious(simd), input.as_chunks().0.iter().copied()) {
-        sink = sink.put(f(start, &chunk));
-        start += CHUNK;
-    }
-    sink
+    ahead(
+        spacious(simd),
+        input.as_chunks().0,
+        #[inline(always)]
+        |chunk| *chunk,
+        sink,
+        #[inline(always)]
+        |sink, chunk| {
+            let results = f(start, chunk);
+            start += CHUNK;
+            sink.put(results)
+        },
+    )
 }
 
 /// Numbers that are replaced, or read and their successors written elsewhere.
@@ -299,12 +307,16 @@ pub(crate) fn multiply<A: Element>(level: Level, gradient: Option<&[A]>, derivat
 
 /// The products in whole chunks.
 #[inline(always)]
-fn product<S: Simd, A: Element, T: Sink<[A; CHUNK]>>(simd: S, gradient: &[A], derivative: &[A], mut sink: T) -> T {
-    let chunks = gradient.as_chunks().0.iter().copied().zip(derivative.as_chunks().0.iter().copied());
-    for (g, d) in Ahead::new(spacious(simd), chunks) {
-        sink = sink.put(product_of_chunks(simd, &g, &d));
-    }
-    sink
+fn product<S: Simd, A: Element, T: Sink<[A; CHUNK]>>(simd: S, gradient: &[A], derivative: &[A], sink: T) -> T {
+    ahead(
+        spacious(simd),
+        gradient.as_chunks().0.iter().zip(derivative.as_chunks().0),
+        #[inline(always)]
+        |(g, d)| (*g, *d),
+        sink,
+        #[inline(always)]
+        |sink, (g, d)| sink.put(product_of_chunks(simd, g, d)),
+    )
 }
 
 #[inline(always)]

@@ -1,0 +1,408 @@
+//! PReLU's loops over slices: values, and both gradients in one pass.
+
+use std::{
+    array,
+    mem::take,
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use fearless_simd::{Simd, SimdBase as _};
+
+use super::slopes::{ROWS, Repeated, Run, Slopes, changing, constant, of_lines, scattered};
+use crate::{
+    element::Element,
+    kernel::{CHUNK, ahead, copy, each_chunk, load, map_chunk, padded, spacious},
+    parts::{PARTS, Sums, join, splat},
+    real::{Lanes, Real as _, Work},
+    scratch::Scratch,
+};
+
+/// How many elements are copied at a time where the work is done in place.
+const BLOCK: usize = 512;
+
+/// Calls `body` for all of an input and the output at once; in place for blocks of it, each with a copy of itself.
+#[inline(always)]
+fn blocks<A: Element>(input: Option<&[A]>, output: &mut [A], mut body: impl FnMut(&[A], &mut [A], Range<usize>)) {
+    let mut copies = Scratch::default();
+    let most = if input.is_some() { output.len() } else { BLOCK };
+    let mut start = 0;
+    // One call of the body for both: it is compiled where it is called.
+    while start < output.len() {
+        let block = start..output.len().min(start + most);
+        let y = &mut output[block.clone()];
+        let x = match input {
+            Some(input) => &input[block.clone()],
+            None => {
+                let copies = copies.of(y.len());
+                copy(y, copies);
+                copies
+            }
+        };
+        body(x, y, block);
+        start += most;
+    }
+}
+
+#[inline(always)]
+pub(super) fn rectify<S: Simd, A: Element>(simd: S, slopes: &Slopes<'_, A>, start: usize, x: Option<&[A]>, y: &mut [A], mut keep: Option<&mut [A]>) {
+    blocks(
+        x,
+        y,
+        #[inline(always)]
+        |x, y, block| {
+            slopes.visit(
+                start + block.start,
+                y.len(),
+                #[inline(always)]
+                |range, _, run| {
+                    let keep = keep.as_deref_mut().map(|keep| &mut keep[block.start..][range.clone()]);
+                    let (x, y) = (&x[range.clone()], &mut y[range]);
+                    match run {
+                        Run::Constant(slope) => values(simd, x, y, keep, constant(slope)),
+                        Run::Each(slopes, 1) => values(simd, x, y, keep, changing(&slopes[..x.len()])),
+                        Run::Each(slopes, step) => values(simd, x, y, keep, scattered(slopes, step)),
+                        Run::Lines(slopes, first, shift) => values(simd, x, y, keep, of_lines(slopes, first, shift)),
+                    }
+                },
+            );
+        },
+    );
+}
+
+/// One run of the values, with a copy of the input where it is kept. The last ones go through the same vector code, so that a result does not depend on its
+/// position.
+#[inline(always)]
+fn values<S: Simd, A: Element>(simd: S, x: &[A], y: &mut [A], mut keep: Option<&mut [A]>, slopes: impl Fn(usize, usize) -> [A; CHUNK]) {
+    let whole = x.len() - x.len() % CHUNK;
+    match keep.as_deref_mut() {
+        None => {
+            each_chunk(
+                simd,
+                x,
+                &mut *y,
+                #[inline(always)]
+                |start, x| values_of_chunk(simd, x, &slopes(start, CHUNK)),
+            );
+        }
+        Some(keep) => {
+            each_chunk(
+                simd,
+                x,
+                (&mut *y, keep),
+                #[inline(always)]
+                |start, x| (values_of_chunk(simd, x, &slopes(start, CHUNK)), *x),
+            );
+        }
+    }
+    if whole < x.len() {
+        let x = &x[whole..];
+        y[whole..].copy_from_slice(&values_of_chunk(simd, &padded(x), &slopes(whole, x.len()))[..x.len()]);
+        if let Some(keep) = keep {
+            keep[whole..].copy_from_slice(x);
+        }
+    }
+}
+
+#[inline(always)]
+fn values_of_chunk<S: Simd, A: Element>(simd: S, x: &[A; CHUNK], slopes: &[A; CHUNK]) -> [A; CHUNK] {
+    map_chunk(
+        simd,
+        x,
+        #[inline(always)]
+        |i, x| sloped(x, x, load(simd, &slopes[i..i + A::Native::<S>::LEN])),
+    )
+}
+
+/// The value where x is above 0 or NaN, and its product with the slope elsewhere.
+#[inline(always)]
+fn sloped<S: Simd, A: Element>(value: Lanes<S, A>, x: Lanes<S, A>, slope: Lanes<S, A>) -> Lanes<S, A> {
+    Lanes::select(x.le(0.0), value * slope, value)
+}
+
+/// Elements that add to one row of partial sums.
+pub(super) struct Piece<'a, A: Element> {
+    pub(super) slopes: &'a Slopes<'a, A>,
+    /// Where the piece begins in the whole array.
+    pub(super) start: usize,
+    pub(super) input: &'a [A],
+    pub(super) sums: &'a [AtomicU64],
+}
+
+impl<A: Element> Piece<'_, A> {
+    /// The gradient of the input, in place without a gradient; and that of α, added to the sums, by way of `local` where it has places for them.
+    #[inline(always)]
+    pub(super) fn run<S: Simd>(&self, simd: S, gradient: Option<&[A]>, output: &mut [A], local: &mut [f64]) {
+        local.fill(0.0);
+        let Some(repeated) = &self.slopes.repeated else {
+            self.sweep(simd, 0, gradient, output, local);
+            return self.sums.iter().zip(local).for_each(|(sum, local)| add(sum, *local));
+        };
+        let length = repeated.length;
+        let mut done = 0;
+        while done < output.len() {
+            // As far as there are several whole rows from here on, else as far as the next one.
+            let rows = (output.len() - done) / (ROWS * length);
+            let (rows, count) = match (self.start + done) % length {
+                0 if rows > 0 && gradient.is_some() => (rows, rows * ROWS * length),
+                place if place > 0 => (0, (length - place).min(output.len() - done)),
+                _ => (0, output.len() - done),
+            };
+            let (range, y) = (done..done + count, &mut output[done..done + count]);
+            let g = gradient.map(|gradient| &gradient[range.clone()]);
+            match g {
+                Some(g) if rows > 0 => {
+                    let all = g.chunks_exact(count / rows).zip(self.input[range].chunks_exact(count / rows)).zip(y.chunks_exact_mut(count / rows));
+                    all.for_each(
+                        #[inline(always)]
+                        |((g, x), y)| together(simd, repeated, g, x, y, local),
+                    );
+                }
+                _ => self.sweep(simd, done, g, y, local),
+            }
+            done += count;
+        }
+        self.slopes.runs.visit(
+            0,
+            length,
+            #[inline(always)]
+            |range, first, step| {
+                let local = &local[repeated.sums(range)];
+                match step {
+                    0 => add(&self.sums[first], total(local)),
+                    _ => self.sums[first..].iter().step_by(step).zip(local).for_each(|(sum, local)| add(sum, *local)),
+                }
+            },
+        );
+    }
+
+    /// The elements from `from` on, run by run of the slopes.
+    #[inline(always)]
+    fn sweep<S: Simd>(&self, simd: S, from: usize, gradient: Option<&[A]>, output: &mut [A], local: &mut [f64]) {
+        let n = A::Native::<S>::LEN;
+        blocks(
+            gradient,
+            output,
+            #[inline(always)]
+            |g, y, block| {
+                let x = &self.input[from + block.start..from + block.end];
+                self.slopes.visit(
+                    self.start + from + block.start,
+                    y.len(),
+                    #[inline(always)]
+                    |range, first, run| {
+                        let (g, x, y) = (&g[range.clone()], &x[range.clone()], &mut y[range]);
+                        match run {
+                            Run::Constant(slope) => {
+                                let mut sums = Sums::new(A::Work::<S>::widen(splat(simd, A::zero())));
+                                gradients(
+                                    simd,
+                                    g,
+                                    x,
+                                    y,
+                                    constant(slope),
+                                    #[inline(always)]
+                                    |vector, terms| sums.add(vector, terms),
+                                );
+                                let (hi, lo) = sums.total(n);
+                                add(&self.sums[first], hi + lo);
+                            }
+                            Run::Each(slopes, 1) if !local.is_empty() => {
+                                let mut sums = local[first..].chunks_exact_mut(n);
+                                // Behind the end of a run follow terms that are 0.
+                                gradients(
+                                    simd,
+                                    g,
+                                    x,
+                                    y,
+                                    changing(&slopes[..y.len()]),
+                                    #[inline(always)]
+                                    |_, terms| {
+                                        if let Some(sums) = sums.next() {
+                                            (terms.of_words(sums) + terms).words(sums);
+                                        }
+                                    },
+                                );
+                            }
+                            Run::Lines(slopes, line, shift) => {
+                                let (mut line, sums) = (line, local.as_chunks_mut::<PARTS>().0);
+                                gradients(
+                                    simd,
+                                    g,
+                                    x,
+                                    y,
+                                    of_lines(slopes, line, shift),
+                                    #[inline(always)]
+                                    |vector, terms| {
+                                        let sums = &mut sums[line >> shift][vector * n..(vector + 1) * n];
+                                        (terms.of_words(sums) + terms).words(sums);
+                                        line += usize::from((vector + 1) * n == PARTS);
+                                    },
+                                );
+                            }
+                            Run::Each(slopes, step) => {
+                                let mut sums = self.sums[first..].iter().step_by(step);
+                                gradients(
+                                    simd,
+                                    g,
+                                    x,
+                                    y,
+                                    scattered(slopes, step),
+                                    #[inline(always)]
+                                    |_, terms| {
+                                        let mut words = [0.0; PARTS];
+                                        terms.words(&mut words[..n]);
+                                        words[..n].iter().zip(&mut sums).for_each(|(&term, sum)| add(sum, term));
+                                    },
+                                );
+                            }
+                        }
+                    },
+                );
+            },
+        );
+    }
+}
+
+/// [`ROWS`] rows with the same slopes, at once.
+#[inline(always)]
+fn together<S: Simd, A: Element>(simd: S, repeated: &Repeated<A>, gradient: &[A], input: &[A], output: &mut [A], sums: &mut [f64]) {
+    let (slopes, arrays) = (&repeated.slopes[..], (gradient, input, output));
+    match repeated.shared {
+        None => lines_together(
+            simd,
+            (slopes.as_chunks().0, 0),
+            #[inline(always)]
+            |line| line,
+            arrays,
+            sums,
+        ),
+        Some(shift) => lines_together(
+            simd,
+            (slopes, shift),
+            #[inline(always)]
+            |slope| [slope; PARTS],
+            arrays,
+            sums,
+        ),
+    }
+}
+
+/// The same with slopes of which each stands for 2^shift lines, and makes a line.
+#[inline(always)]
+fn lines_together<S: Simd, A: Element, B: Copy>(
+    simd: S,
+    (slopes, shift): (&[B], u32),
+    line_of: impl Fn(B) -> [A; PARTS],
+    (gradient, input, output): (&[A], &[A], &mut [A]),
+    sums: &mut [f64],
+) {
+    let n = A::Native::<S>::LEN;
+    let lines = slopes.len() << shift;
+    let sums = &mut sums.as_chunks_mut::<PARTS>().0[..slopes.len()];
+    let (g, x) = (gradient.as_chunks::<PARTS>().0, input.as_chunks::<PARTS>().0);
+    let g: [_; ROWS] = array::from_fn(|row| &g[row * lines..(row + 1) * lines]);
+    let x: [_; ROWS] = array::from_fn(|row| &x[row * lines..(row + 1) * lines]);
+    let mut rest = output.as_chunks_mut::<PARTS>().0;
+    let mut y: [_; ROWS] = array::from_fn(|_| {
+        let (row, behind) = take(&mut rest).split_at_mut(lines);
+        rest = behind;
+        row
+    });
+    for line in 0..lines {
+        let (slopes, sums) = (line_of(slopes[line >> shift]), &mut sums[line >> shift]);
+        let mut results = [[A::zero(); PARTS]; ROWS];
+        for vector in 0..PARTS / n {
+            let range = vector * n..(vector + 1) * n;
+            let slope = load(simd, &slopes[range.clone()]);
+            let mut sum = A::Work::<S>::widen(slope).of_words(&sums[range.clone()]);
+            for row in 0..ROWS {
+                let (g, x) = (load(simd, &g[row][line][range.clone()]), load(simd, &x[row][line][range.clone()]));
+                sum = sum + term(g, x);
+                sloped(g, x, slope).0.store_slice(&mut results[row][range.clone()]);
+            }
+            sum.words(&mut sums[range]);
+        }
+        // After all has been read, as in [`ahead`]. To read a line ahead too was faster where addresses are unlucky, and slower by as much elsewhere.
+        for (row, results) in y.iter_mut().zip(results) {
+            row[line] = results;
+        }
+    }
+}
+
+/// What an element adds to the gradient of its slope: nothing where x is 0 or above, or NaN, whatever the gradient.
+#[inline(always)]
+fn term<S: Simd, A: Element>(gradient: Lanes<S, A>, x: Lanes<S, A>) -> A::Work<S> {
+    // -0 adds nothing either, and takes an instruction less to select.
+    A::Work::<S>::widen(Lanes::select(x.lt(0.0), gradient * x, x.splat(-0.0)))
+}
+
+#[inline(always)]
+fn total(words: &[f64]) -> f64 {
+    let (lines, rest) = words.as_chunks::<PARTS>();
+    let mut sums = [0.0; PARTS];
+    for line in lines {
+        sums.iter_mut().zip(line).for_each(|(sum, word)| *sum += word);
+    }
+    sums.iter_mut().zip(rest).for_each(|(sum, word)| *sum += word);
+    join(&mut sums, &mut [], 1);
+    sums[0]
+}
+
+#[inline(always)]
+fn add(sum: &AtomicU64, term: f64) {
+    let total = f64::from_bits(sum.load(Ordering::Relaxed)) + term;
+    sum.store(total.to_bits(), Ordering::Relaxed);
+}
+
+/// One run of both gradients: that of the input, and the terms of that of α, handed over with the vector's number in a line of sixteen elements.
+#[inline(always)]
+fn gradients<S: Simd, A: Element>(
+    simd: S,
+    gradient: &[A],
+    input: &[A],
+    output: &mut [A],
+    slopes: impl Fn(usize, usize) -> [A; CHUNK],
+    mut add: impl FnMut(usize, A::Work<S>),
+) {
+    let ((gradients, g), (inputs, x), (outputs, y)) = (gradient.as_chunks(), input.as_chunks(), output.as_chunks_mut());
+    let (mut outputs, mut start) = (outputs.iter_mut(), 0);
+    ahead(
+        // A line of `f64` would take too many registers.
+        spacious(simd) && A::Native::<S>::LEN == PARTS,
+        gradients.iter().zip(inputs),
+        #[inline(always)]
+        |(g, x)| (*g, *x),
+        (),
+        #[inline(always)]
+        |(), (g, x)| {
+            if let Some(y) = outputs.next() {
+                *y = gradients_of_line(simd, g, x, &slopes(start, PARTS), &mut add);
+            }
+            start += PARTS;
+        },
+    );
+    if !y.is_empty() {
+        let results = gradients_of_line(simd, &padded(g), &padded(x), &slopes(start, y.len()), &mut add);
+        y.copy_from_slice(&results[..y.len()]);
+    }
+}
+
+#[inline(always)]
+fn gradients_of_line<S: Simd, A: Element>(
+    simd: S,
+    gradient: &[A; PARTS],
+    input: &[A; PARTS],
+    slopes: &[A],
+    add: &mut impl FnMut(usize, A::Work<S>),
+) -> [A; PARTS] {
+    let n = A::Native::<S>::LEN;
+    let mut results = [A::zero(); PARTS];
+    for vector in 0..PARTS / n {
+        let range = vector * n..(vector + 1) * n;
+        let (g, x) = (load(simd, &gradient[range.clone()]), load(simd, &input[range.clone()]));
+        add(vector, term(g, x));
+        sloped(g, x, load(simd, &slopes[range.clone()])).0.store_slice(&mut results[range]);
+    }
+    results
+}

@@ -1,0 +1,174 @@
+//! Where the slopes of PReLU stand beside an array, laid out for the loops.
+
+use std::{array, borrow::Cow, ops::Range};
+
+use ndarray::ArrayD;
+
+use crate::{
+    element::Element,
+    kernel::{CHUNK, padded},
+    parts::PARTS,
+    scratch::Scratch,
+    traverse::{Order, Runs},
+};
+
+/// How many rows of [`Repeated`] slopes are worked on together: their sums are read and written once for all.
+pub(super) const ROWS: usize = 2;
+
+/// The slopes, beside an array that is visited in some order.
+pub(super) struct Slopes<'a, A: Element> {
+    pub(super) runs: Runs,
+    alpha: Cow<'a, [A]>,
+    pub(super) repeated: Option<Repeated<A>>,
+}
+
+/// The slopes of elements side by side.
+pub(super) enum Run<'a, A> {
+    /// One for all.
+    Constant(A),
+    /// One for each, in such steps.
+    Each(&'a [A], usize),
+    /// One for every 2^shift lines, counted from this one on.
+    Lines(&'a [A], usize, u32),
+}
+
+/// The logical elements of α in a row.
+fn in_a_row<A: Element>(alpha: &ArrayD<A>) -> Cow<'_, [A]> {
+    match alpha.as_slice() {
+        Some(slice) => Cow::Borrowed(slice),
+        None => Cow::Owned(alpha.iter().copied().collect()),
+    }
+}
+
+impl<'a, A: Element> Slopes<'a, A> {
+    /// For so many elements.
+    pub(super) fn new(alpha: &'a ArrayD<A>, runs: Runs, total: usize) -> Self {
+        let alpha = in_a_row(alpha);
+        let repeated = Repeated::new(&runs, &alpha, total);
+        Self { runs, alpha, repeated }
+    }
+
+    /// How many sums a thread needs of its own for so many elements, where a slope meets several of them; with room for what follows the last one in a line.
+    pub(super) fn own_sums(&self, count: usize) -> usize {
+        match &self.repeated {
+            Some(repeated) => repeated.sums(0..repeated.length).len() + PARTS,
+            None if self.runs.constant() || self.alpha.len() > count => 0,
+            None => self.alpha.len() + PARTS,
+        }
+    }
+
+    /// How many elements one row of partial sums covers: fixed by the shape alone, so that the sums do not depend on the threads.
+    pub(super) fn part_length(&self) -> usize {
+        let slopes = self.alpha.len();
+        match &self.repeated {
+            Some(Repeated { length, .. }) => length * (1_usize << 16).div_ceil(*length).next_multiple_of(4),
+            None => (64 * slopes).clamp(1 << 14, 1 << 18).max(8 * slopes).next_multiple_of(1 << 10),
+        }
+    }
+
+    /// The runs among the elements `start..start + count`, which begin with a line as all pieces of a [`pass`] do: the range within these, where the first slope
+    /// stands (in a row of repeated ones, or in α), and the slopes.
+    #[inline(always)]
+    pub(super) fn visit(&self, start: usize, count: usize, mut body: impl FnMut(Range<usize>, usize, Run<'_, A>)) {
+        let (runs, slopes, lines) = match &self.repeated {
+            Some(Repeated { slopes, runs, shared, .. }) => (runs, &slopes[..], *shared),
+            None => (&self.runs, &*self.alpha, None),
+        };
+        runs.visit(
+            start,
+            count,
+            #[inline(always)]
+            |range, first, step| {
+                let run = match (lines, step) {
+                    (Some(shift), _) => Run::Lines(slopes, first / PARTS, shift),
+                    (_, 0) => Run::Constant(slopes[first]),
+                    _ => Run::Each(&slopes[first..], step),
+                };
+                body(range, first, run);
+            },
+        );
+    }
+}
+
+/// Slopes that return soon, in short runs: rows of elements with the same slopes in each.
+pub(super) struct Repeated<A: Element> {
+    /// Those of one row: one for each element, or, with `shared`, for 2^shared lines.
+    pub(super) slopes: Scratch<A>,
+    pub(super) shared: Option<u32>,
+    /// The elements of a row.
+    pub(super) length: usize,
+    runs: Runs,
+}
+
+impl<A: Element> Repeated<A> {
+    /// For so many elements; `None` where it would gain nothing.
+    fn new(runs: &Runs, alpha: &[A], total: usize) -> Option<Self> {
+        // Of runs shorter than this the beginnings cost.
+        const SHORT: usize = 256;
+        // Longer tables leave the nearest cache.
+        const LONG: usize = 1 << 13;
+        let shared = if runs.constant() { runs.innermost().trailing_zeros().checked_sub(PARTS.ilog2()) } else { None };
+        let period = runs.period().filter(|&period| period >> shared.unwrap_or(0) <= LONG && !(runs.constant() && runs.innermost() >= SHORT))?;
+        let unit = shared.map_or(1, |shift| PARTS << shift);
+        // Whole lines.
+        let lines = (period * PARTS) >> period.trailing_zeros().min(PARTS.trailing_zeros());
+        let length = lines * (SHORT / lines).max(1);
+        if length >> shared.unwrap_or(0) > LONG || length * ROWS > total {
+            return None;
+        }
+        let mut slopes = Scratch::new(length / unit);
+        let (first, others) = slopes.split_at_mut(period / unit);
+        runs.visit(0, period, |range, start, step| match step {
+            0 => first[range.start / unit..range.end / unit].fill(alpha[start]),
+            _ => first[range].iter_mut().zip(alpha[start..].iter().step_by(step)).for_each(|(to, slope)| *to = *slope),
+        });
+        others.chunks_mut(period / unit).for_each(|others| others.copy_from_slice(&first[..others.len()]));
+        Some(Self { slopes, shared, length, runs: Runs::new(&[total.div_ceil(length), length], &[0, 1], &Order::default()) })
+    }
+
+    /// The sums for these elements of a row.
+    pub(super) fn sums(&self, elements: Range<usize>) -> Range<usize> {
+        let shift = self.shared.unwrap_or(0);
+        elements.start >> shift..elements.end >> shift
+    }
+}
+
+/// So many slopes of a run from one of its elements on, the same for all.
+#[inline(always)]
+pub(super) fn constant<A: Element>(slope: A) -> impl Fn(usize, usize) -> [A; CHUNK] {
+    #[inline(always)]
+    move |_, _| [slope; CHUNK]
+}
+
+/// A slope for every element.
+#[inline(always)]
+pub(super) fn changing<A: Element>(alpha: &[A]) -> impl Fn(usize, usize) -> [A; CHUNK] {
+    #[inline(always)]
+    move |start, count| padded(&alpha[start..start + count])
+}
+
+/// [`changing`] where every `step`-th slope is meant.
+#[inline(always)]
+pub(super) fn scattered<A: Element>(alpha: &[A], step: usize) -> impl Fn(usize, usize) -> [A; CHUNK] {
+    #[inline(always)]
+    move |start, count| {
+        let mut slopes = [A::zero(); CHUNK];
+        slopes[..count].iter_mut().zip(alpha[start * step..].iter().step_by(step)).for_each(|(to, slope)| *to = *slope);
+        slopes
+    }
+}
+
+/// One for every 2^shift lines, counted from `first` on.
+#[inline(always)]
+pub(super) fn of_lines<A: Element>(slopes: &[A], first: usize, shift: u32) -> impl Fn(usize, usize) -> [A; CHUNK] {
+    #[inline(always)]
+    move |start, _| {
+        let line = first + start / PARTS;
+        // Behind the last line there is nothing that counts.
+        let (one, other) = (slopes[line >> shift], slopes.get((line + 1) >> shift).copied().unwrap_or(A::zero()));
+        array::from_fn(
+            #[inline(always)]
+            |i| if i < PARTS { one } else { other },
+        )
+    }
+}

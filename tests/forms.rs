@@ -189,6 +189,18 @@ fn fused_levels_agree() {
     check(|i| f64::from_bits(u64::from(i.wrapping_mul(65_537)) << 32 | u64::from(i.wrapping_mul(2_654_435_761))));
 }
 
+/// Swish with β = 1 is SiLU, to the bit.
+#[test]
+fn swish_of_one_is_silu() {
+    testing::each_level(|level| {
+        let x: ArrayD<f64> = input(&[4099], true, 11);
+        let (swish, silu) = (run("swish(1)", &x, 12), run("silu", &x, 12));
+        assert_same(swish.forward.view(), silu.forward.view(), level);
+        assert_same(swish.infer.view(), silu.infer.view(), level);
+        assert_same(swish.backward.view(), silu.backward.view(), level);
+    });
+}
+
 /// All layers at every instruction set: close to one another, and layouts bitwise equal within one level.
 #[test]
 fn every_level() {

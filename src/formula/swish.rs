@@ -1,21 +1,21 @@
 use crate::{
-    formula::silu::OPEN,
+    formula::{SiLU, silu::OPEN},
     math::{Gate, Pair},
     pointwise::Pointwise,
     real::Real,
 };
 
-/// The swish with a parameter, $f(x) = x σ(β x)$; [`SiLU`](super::SiLU) for $β = 1$.
+/// The swish with a parameter, $f(x) = x σ(β x)$; [`SiLU`](super::SiLU), to the bit, for $β = 1$.
 ///
 /// - Derivative: $f'(x) = σ(β x) (1 + β x σ(-β x))$, with a root at $-1.27846/β$.
 /// - Limits: those of SiLU for $β > 0$, mirrored for $β < 0$; $x/2$ for $β = 0$.
 /// - Kept for backward: the derivative, one number an element, computed in the same pass as the value.
 /// - Source: Ramachandran, Zoph and Le 2017, arXiv:1710.05941.
 ///
-/// Max error (`f32`): value 1.7 ULP, derivative 3.1 ULP; within 0.25 of its root 1.2e-8 absolute.
-/// Max error (`f32`, without fused multiply-add): value 1.7 ULP, derivative 3.5 ULP; within 0.25 of its root 1.9e-8 absolute.
-/// Max error (`f64`): value 1.6 ULP, derivative 2.8 ULP; within 0.25 of its root 1.9e-17 absolute.
-/// Max error (`f64`, without fused multiply-add): value 1.6 ULP, derivative 3.2 ULP; within 0.25 of its root 3.0e-17 absolute.
+/// Max error (`f32`): value 1.8 ULP, derivative 3.5 ULP; within 0.25 of its root 1.8e-8 absolute.
+/// Max error (`f32`, without fused multiply-add): value 1.8 ULP, derivative 3.5 ULP; within 0.25 of its root 2.0e-8 absolute.
+/// Max error (`f64`): value 1.7 ULP, derivative 3.2 ULP; within 0.25 of its root 2.9e-17 absolute.
+/// Max error (`f64`, without fused multiply-add): value 1.7 ULP, derivative 3.2 ULP; within 0.25 of its root 3.1e-17 absolute.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Swish {
     beta: f64,
@@ -54,6 +54,9 @@ impl Pointwise for Swish {
         if self.beta == 0.0 {
             return x * 0.5;
         }
+        if self.beta == 1.0 {
+            return SiLU.value(x);
+        }
         let (y, inside) = self.argument(x);
         Gate::precise(y.magnitude(), y.hi.le(0.0)).times(x, inside)
     }
@@ -61,6 +64,9 @@ impl Pointwise for Swish {
     fn derivative<T: Real>(self, x: T) -> T {
         if self.beta == 0.0 {
             return T::select(x.is(x), x.splat(0.5), x);
+        }
+        if self.beta == 1.0 {
+            return SiLU.derivative(x);
         }
         let (y, _) = self.argument(x);
         Gate::precise(y.magnitude(), y.hi.le(0.0)).gated_slope_near_root(y.magnitude())

@@ -15,9 +15,13 @@ pub(crate) const FRAC_1_SQRT_TAU: (f64, f64) = (0.398_942_280_401_432_7, -2.492_
 const MILLS_P: [f64; 5] = [0.5, 4.3858193464274042e-1, 1.8342119979751459e-1, 4.0688192149496864e-2, 4.1221382436855015e-3];
 const MILLS_Q: [f64; 6] = [1.0, 1.6750487317775224, 1.2033337773115396, 4.6995478679646702e-1, 1.0199641399202977e-1, 1.0332554033229340e-2];
 // Φ(-t) e^(t²/2) = G / (t + k) with G = a + q (b + q (c + q · rest(q))), q = (t - k) / (t + k), for 0 <= t <= 39. A k of this size needs the shortest
-// polynomial, and this k has a first coefficient next to a machine number; error 2^-57.5 (tools/coefficients.py mills).
+// polynomial, and this k has a first coefficient next to a machine number; error 2^-57.5 (tools/coefficients.py mills). It is short: a multiple of the last place of any t
+// here, so that its sum with one is exact though t may be the larger of them.
 const MILLS_K: f64 = 5.508_789_062_5;
-const MILLS_TOP: [f64; 3] = [7.7384026339563250e-1, -6.8549263479041278e-1, 5.3623847810036740e-1];
+// Of the largest coefficients the first ends in a 0, and so does the second without its last bit, which stands behind: then each sum with a product below 2 is exact
+// though the product may be the larger term.
+const MILLS_TOP: [f64; 3] = [7.7384026339563250e-1, -6.8549263479041267e-1, 5.3623847810036740e-1];
+const MILLS_SECOND_LOW: f64 = -1.1102230246251565e-16;
 const MILLS_REST: [f64; 19] = [
     -3.6792881506926600e-1,
     2.1878090564918723e-1,
@@ -56,7 +60,7 @@ impl<T: Real> NormalTail<T> {
     #[inline(always)]
     pub(crate) fn new(x: T) -> Self {
         let t = x.abs().at_most(if T::SINGLE { 15.0 } else { 39.0 });
-        Self::at(t, Pair::square(t).scaled(t.splat(-0.5)), Pair::sum(t, t.splat(MILLS_K)))
+        Self::at(t, Pair::square(t).scaled(t.splat(-0.5)), Pair::fast_sum(t.splat(MILLS_K), t))
     }
 
     #[inline(always)]
@@ -68,11 +72,13 @@ impl<T: Real> NormalTail<T> {
         let reciprocal = divisor.reciprocal();
         let inverse = reciprocal.approximate;
         let fraction = inverse.exact_product(t.splat(2.0 * MILLS_K));
-        let q = Pair::sum(t.splat(1.0), -fraction.hi).plus_low(-fraction.lo);
+        // The fraction is 2 at most, and where it is above 1 the difference is exact.
+        let q = Pair::fast_sum(t.splat(1.0), -fraction.hi).plus_low(-fraction.lo);
         // Near t = 0 the sum is several times its terms: the largest of them in two words.
         let [first, second, third] = MILLS_TOP;
         let rest = q.hi * q.hi.polynomial(&MILLS_REST, &MILLS_REST);
-        let sum = Pair::sum(t.splat(third), rest).times_plus(q, t.splat(second)).times_plus(q, t.splat(first));
+        let sum = Pair::fast_sum(t.splat(third), rest).times_plus_large(q, t.splat(second));
+        let sum = sum.plus_low(t.splat(MILLS_SECOND_LOW)).times_plus_large(q, t.splat(first));
         let near = Pair::fast_sum(sum.hi, sum.lo).times(inverse);
         // The inverse is that of t' + k for a t' close by, where the ratio P was computed exactly so; P' = t P - 1/sqrt(2 π) leads back to t.
         let step = divisor.hi * reciprocal.relative_error();
@@ -93,7 +99,7 @@ pub fn erfc<T: Real>(x: T) -> T {
     // erfc(a) = 2 Φ(-a sqrt(2)).
     let a = x.abs().at_most(if T::SINGLE { 10.5 } else { 27.5 });
     let t = a.constant(SQRT_2, -9.667_293_313_452_913e-17).times(a);
-    let divisor = Pair::sum(t.hi, t.hi.splat(MILLS_K)).plus_low(t.lo);
+    let divisor = Pair::fast_sum(t.hi.splat(MILLS_K), t.hi).plus_low(t.lo);
     let tail = NormalTail::at(t.hi, Pair::square(a).negate(), divisor).probability() * 2.0;
     T::select(x.lt(0.0), -tail + 2.0, tail)
 }

@@ -28,7 +28,7 @@ impl<T: Real> Pair<T> {
         Self { hi, lo: hi.splat(0.0) }
     }
 
-    /// The exact sum of two numbers of which the first is not smaller in magnitude (or is zero).
+    /// The exact sum of two numbers of which the first is not smaller in magnitude, or is zero, or a multiple of the last place of the second.
     #[inline(always)]
     pub fn fast_sum(large: T, small: T) -> Self {
         if T::SPARE {
@@ -139,15 +139,15 @@ impl<T: Real> Pair<T> {
         Self { hi: product.hi, lo: self.lo.mul_add(other.hi, self.hi.mul_add(other.lo, product.lo)) }
     }
 
-    /// `self · factor + term`, for a term of any size.
+    /// `self · factor + term`, for a term that is not smaller than the product, or else a multiple of the product's last place.
     #[inline(always)]
     #[must_use]
-    pub fn times_plus(self, factor: Self, term: T) -> Self {
+    pub fn times_plus_large(self, factor: Self, term: T) -> Self {
         if T::SPARE {
             return Self::exact(self.hi.mul_add(factor.hi, term));
         }
         let product = self.product(factor);
-        Self::sum(product.hi, term).plus_low(product.lo)
+        Self::fast_sum(term, product.hi).plus_low(product.lo)
     }
 
     /// The product with one number, rounded once.

@@ -93,12 +93,15 @@ impl Order {
     }
 
     /// An array of this shape that owns these values, which lie in this order.
-    fn array<A: Element>(&self, shape: IxDyn, values: Vec<A>) -> ArrayD<A> {
+    fn array<A: Element>(&self, shape: &[usize], values: Vec<A>) -> ArrayD<A> {
         // By a reshape, which asks less than `from_shape_vec` with a dynamic dimension.
         let values = Array1::from_vec(values);
-        let array = match self.layout(shape.slice()) {
-            None => values.into_shape_with_order(shape),
-            Some((lengths, places)) => values.into_shape_with_order(lengths).map(|array| array.permuted_axes(places)),
+        let array = match (self.layout(shape), shape) {
+            // Of a fixed dimension first: that asks still less, and small arrays have few axes.
+            (None, [_]) => Ok(values.into_dyn()),
+            (None, &[rows, columns]) => values.into_shape_with_order((rows, columns)).map(ArrayBase::into_dyn),
+            (None, _) => values.into_shape_with_order(IxDyn(shape)),
+            (Some((lengths, places)), _) => values.into_shape_with_order(lengths).map(|array| array.permuted_axes(places)),
         };
         array.unwrap_or_else(|_| unreachable!("there are as many values as the shape says"))
     }
@@ -261,7 +264,7 @@ pub(crate) fn fresh<A: Element, K: Split>(
         _ if parts.most < total => by_threads(reader.source(), total, keep, parts, body),
         _ => zeroed_by_pieces(reader.source(), total, keep, body),
     };
-    order.array(input.raw_dim(), values)
+    order.array(input.shape(), values)
 }
 
 fn zeroed_by_pieces<A: Element, K: Split>(source: Source<'_, A>, total: usize, mut keep: K, body: Body<'_, A, K>) -> Vec<A> {

@@ -219,25 +219,36 @@ pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, axis: usize, input: Opti
     let Some(input) = input else { return };
     let order = Order::of(&input);
     let (a, b) = halves(input, axis);
-    let a = Reader::new(&order, a);
-    pass(&order, kernel.cost(), Some(&b), &mut output, a.source(), &multiplying(kernel));
+    let (a, far) = (Reader::new(&order, a), far::<A>(output.len()));
+    pass(&order, kernel.cost(), Some(&b), &mut output, a.source(), &multiplying(kernel, far));
 }
 
 pub(crate) fn infer_new<A: Element>(kernel: &dyn Kernel<A>, axis: usize, input: ArrayViewD<'_, A>) -> ArrayD<A> {
     let order = Order::of(&input);
     let (a, b) = halves(input, axis);
-    let a = Reader::new(&order, a);
-    fresh(&order, kernel.cost(), &b, a.source(), &multiplying(kernel), None)
+    let (a, far) = (Reader::new(&order, a), far::<A>(b.len()));
+    fresh(&order, kernel.cost(), &b, a.source(), &multiplying(kernel, far), None)
+}
+
+/// Whether arrays of so many elements lie beyond the caches. Half rows are too short for the CPU to tell from their beginnings what will be read next.
+fn far<A>(count: usize) -> bool {
+    count * size_of::<A>() >= 1 << 23
 }
 
 /// What is done with slices of the second half, beside the first.
-fn multiplying<A: Element>(kernel: &dyn Kernel<A>) -> impl Fn(Option<&[A]>, &mut [A], Source<'_, A>) + Sync {
+fn multiplying<A: Element>(kernel: &dyn Kernel<A>, far: bool) -> impl Fn(Option<&[A]>, &mut [A], Source<'_, A>) + Sync {
     let level = kernel::level();
     move |b, y, mut a| {
         for (b, y) in b.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
             let (now, later) = a.split(y.len());
-            kernel.run(level, Some(b), Output::Slice(y), Keep::Nothing);
-            now.with(b.len(), |a| kernel::multiply(level, None, a, y));
+            now.with(b.len(), |a| {
+                if far {
+                    kernel::fetch(b);
+                    kernel::fetch(a);
+                }
+                kernel.run(level, Some(b), Output::Slice(y), Keep::Nothing);
+                kernel::multiply(level, None, a, y);
+            });
             a = later;
         }
     }
@@ -264,13 +275,17 @@ pub(crate) fn forward<A: Element>(
     };
     if let Some(input) = input {
         let (a, b) = halves(input, axis);
-        let a = Reader::new(&record.order, a);
+        let (a, far) = (Reader::new(&record.order, a), far::<A>(output.len()));
         let keep = (a.source(), (&mut gate[..], (&mut slope[..], bits)));
         pass(&record.order, kernel.cost(), Some(&b), &mut output, keep, &|b, y, mut keep| {
             for (b, y) in b.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
                 let (now, later) = keep.split(y.len());
                 let (a, (gate, (slope, bits))) = now;
                 a.with(b.len(), |a| {
+                    if far {
+                        kernel::fetch(b);
+                        kernel::fetch(a);
+                    }
                     match (kernel.kind(), bits) {
                         (Kind::Smooth, _) => {
                             kernel.run(level, Some(b), Output::Slice(gate), Keep::Derivative(slope));

@@ -5,7 +5,7 @@
 
 mod chunks;
 
-use std::{cell::Cell, fmt::Debug, mem::take, ops::Range};
+use std::{cell::Cell, fmt::Debug, hint::black_box, mem::take, ops::Range};
 
 use fearless_simd::{Level, Simd, SimdBase, SimdFloatElement};
 
@@ -593,6 +593,13 @@ fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl 
             }
         },
     );
+}
+
+/// Reads a number of each line of the cache, so that all lines are under way at once, before any of them is waited for.
+pub(crate) fn fetch<A: Element>(elements: &[A]) {
+    for &element in elements.iter().step_by(64 / size_of::<A>()) {
+        black_box(element);
+    }
 }
 
 /// Copies elements, a kibibyte at a time: the C library hands longer copies to an instruction that some CPUs (Zen 3) run at a third of the speed or less where

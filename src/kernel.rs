@@ -549,12 +549,12 @@ pub(crate) fn ahead<P: Copy, T: Copy, B>(
         let next = places.next();
         // At the end the last one once more: an `Option` of what is read would be kept in memory.
         place = next.unwrap_or(place);
-        let before = read(place);
+        let following = read(place);
         behind = body(behind, &here);
         if next.is_none() {
             return behind;
         }
-        here = before;
+        here = following;
     }
 }
 

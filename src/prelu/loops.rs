@@ -16,10 +16,8 @@ use crate::{
     parts::{PARTS, Sums, join, splat},
     real::{Lanes, Real as _, Work},
     scratch::Scratch,
+    traverse::BLOCK,
 };
-
-/// How many elements are copied at a time where the work is done in place.
-const BLOCK: usize = 512;
 
 /// Calls `body` for all of an input and the output at once; in place for blocks of it, each with a copy of itself.
 #[inline(always)]

@@ -33,8 +33,8 @@ fn ulps<A: Element>(found: A, truth: f64, single: bool) -> f64 {
         return if found.widened() == 0.0 { 0.0 } else { f64::INFINITY };
     }
     let exponent = truth.abs().log2().floor().max(f64::from(smallest)) as i32;
-    // Not by `powi`, which has no subnormal powers.
-    (found.widened() - truth).abs() / f64::from(exponent - digits).exp2()
+    let unit = f64::powi(2.0, exponent - digits);
+    if unit == 0.0 || !unit.is_normal() { (found.widened() - truth).abs() / f64::from_bits(1) } else { (found.widened() - truth).abs() / unit }
 }
 
 /// Where the derivative of a function is 0 within its bulk.

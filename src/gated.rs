@@ -1,6 +1,6 @@
 //! Gated linear units: one half of the input gates the other.
 
-use std::fmt;
+use std::{fmt, hint::black_box};
 
 use ndarray::{ArrayD, ArrayRef, ArrayRefD, ArrayViewD, ArrayViewMutD, Axis};
 
@@ -12,6 +12,7 @@ use crate::{
     kernel::{self, Keep, Kernel, Kind, Output, Read, WORD},
     layer::Layer,
     pointwise::Cost,
+    scratch::LINE,
     threads::Split,
     traverse::{BLOCK, Order, Reader, Source, fresh, pass},
 };
@@ -235,6 +236,15 @@ fn far<A>(count: usize) -> bool {
     count * size_of::<A>() >= 1 << 23
 }
 
+/// Reads a number of each line of the cache, where they lie beyond, so that all lines are under way at once before any of them is waited for.
+fn fetch<A: Element>(far: bool, halves: [&[A]; 2]) {
+    if far {
+        for &element in halves.iter().flat_map(|half| half.iter().step_by(LINE / size_of::<A>())) {
+            black_box(element);
+        }
+    }
+}
+
 /// What is done with slices of the second half, beside the first.
 fn multiplying<A: Element>(kernel: &dyn Kernel<A>, far: bool) -> impl Fn(Option<&[A]>, &mut [A], Source<'_, A>) + Sync {
     let level = kernel::level();
@@ -242,10 +252,7 @@ fn multiplying<A: Element>(kernel: &dyn Kernel<A>, far: bool) -> impl Fn(Option<
         for (b, y) in b.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
             let (now, later) = a.split(y.len());
             now.with(b.len(), |a| {
-                if far {
-                    kernel::fetch(b);
-                    kernel::fetch(a);
-                }
+                fetch(far, [b, a]);
                 kernel.run(level, Some(b), Output::Slice(y), Keep::Nothing);
                 kernel::multiply(level, None, a, y);
             });
@@ -282,10 +289,7 @@ pub(crate) fn forward<A: Element>(
                 let (now, later) = keep.split(y.len());
                 let (a, (gate, (slope, bits))) = now;
                 a.with(b.len(), |a| {
-                    if far {
-                        kernel::fetch(b);
-                        kernel::fetch(a);
-                    }
+                    fetch(far, [b, a]);
                     match (kernel.kind(), bits) {
                         (Kind::Smooth, _) => {
                             kernel.run(level, Some(b), Output::Slice(gate), Keep::Derivative(slope));

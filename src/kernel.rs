@@ -5,7 +5,7 @@
 
 mod chunks;
 
-use std::{cell::Cell, fmt::Debug, hint::black_box, mem::take, ops::Range};
+use std::{cell::Cell, fmt::Debug, mem::take, ops::Range};
 
 use fearless_simd::{Level, Simd, SimdBase, SimdFloatElement};
 
@@ -595,13 +595,6 @@ fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl 
     );
 }
 
-/// Reads a number of each line of the cache, so that all lines are under way at once, before any of them is waited for.
-pub(crate) fn fetch<A: Element>(elements: &[A]) {
-    for &element in elements.iter().step_by(64 / size_of::<A>()) {
-        black_box(element);
-    }
-}
-
 /// Copies elements, a kibibyte at a time: the C library hands longer copies to an instruction that some CPUs (Zen 3) run at a third of the speed or less where
 /// the two addresses lie at unlucky distances.
 #[inline]
@@ -670,7 +663,7 @@ type Block<S, A> = <<A as SimdFloatElement>::Native<S> as SimdBase<S>>::Block;
 /// Read from the copy: a selection between a number just loaded and another, stored in the same place, becomes a masked store, which is many times slower than
 /// a copy on some CPUs.
 #[inline(always)]
-pub(crate) fn inplace<A: Element>(values: &mut [A], mut body: impl FnMut(&[A], &mut [A], Range<usize>)) {
+fn inplace<A: Element>(values: &mut [A], mut body: impl FnMut(&[A], &mut [A], Range<usize>)) {
     let mut block = [A::zero(); BLOCK];
     let mut start = 0;
     for values in values.chunks_mut(BLOCK) {

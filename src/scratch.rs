@@ -18,7 +18,7 @@ pub(crate) struct Scratch<A: Element> {
 }
 
 /// The bytes of a line of the cache.
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 impl<A: Element> Scratch<A> {
     /// So many elements.

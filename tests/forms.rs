@@ -192,12 +192,16 @@ fn fused_levels_agree() {
 /// Swish with β = 1 is SiLU, to the bit.
 #[test]
 fn swish_of_one_is_silu() {
-    testing::each_level(|level| {
-        let x: ArrayD<f64> = input(&[4099], true, 11);
+    fn check<A: Element>(level: &str) {
+        let x: ArrayD<A> = input(&[4099], true, 11);
         let (swish, silu) = (run("swish(1)", &x, 12), run("silu", &x, 12));
         assert_same(swish.forward.view(), silu.forward.view(), level);
         assert_same(swish.infer.view(), silu.infer.view(), level);
         assert_same(swish.backward.view(), silu.backward.view(), level);
+    }
+    testing::each_level(|level| {
+        check::<f32>(level);
+        check::<f64>(level);
     });
 }
 

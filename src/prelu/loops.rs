@@ -136,7 +136,7 @@ impl<A: Element> Piece<'_, A> {
             self.sweep(simd, 0, gradient, output, local);
             return self.sums.iter().zip(local).for_each(|(sum, local)| add(sum, *local));
         };
-        let length = repeated.length;
+        let length = repeated.length();
         let mut done = 0;
         while done < output.len() {
             // As far as there are several whole rows from here on, else as far as the next one.

@@ -51,7 +51,7 @@ impl<'a, A: Element> Slopes<'a, A> {
     /// How many sums a thread needs of its own for so many elements, where a slope meets several of them; with room for what follows the last one in a line.
     pub(super) fn own_sums(&self, count: usize) -> usize {
         match &self.repeated {
-            Some(repeated) => repeated.sums(0..repeated.length).len() + PARTS,
+            Some(repeated) => repeated.sums(0..repeated.length()).len() + PARTS,
             None if self.runs.constant() || self.alpha.len() > count => 0,
             None => self.alpha.len() + PARTS,
         }
@@ -61,7 +61,7 @@ impl<'a, A: Element> Slopes<'a, A> {
     pub(super) fn part_length(&self) -> usize {
         let slopes = self.alpha.len();
         match &self.repeated {
-            Some(Repeated { length, .. }) => length * (1_usize << 16).div_ceil(*length).next_multiple_of(4),
+            Some(repeated) => repeated.length() * (1_usize << 16).div_ceil(repeated.length()).next_multiple_of(4),
             None => (64 * slopes).clamp(1 << 14, 1 << 18).max(8 * slopes).next_multiple_of(1 << 10),
         }
     }
@@ -95,8 +95,6 @@ pub(super) struct Repeated<A: Element> {
     /// Those of one row: one for each element, or, with `shared`, for 2^shared lines.
     pub(super) slopes: Scratch<A>,
     pub(super) shared: Option<u32>,
-    /// The elements of a row.
-    pub(super) length: usize,
     runs: Runs,
 }
 
@@ -123,7 +121,12 @@ impl<A: Element> Repeated<A> {
             _ => first[range].iter_mut().zip(alpha[start..].iter().step_by(step)).for_each(|(to, slope)| *to = *slope),
         });
         others.chunks_mut(period / unit).for_each(|others| others.copy_from_slice(&first[..others.len()]));
-        Some(Self { slopes, shared, length, runs: Runs::new(&[total.div_ceil(length), length], &[0, 1], &Order::default()) })
+        Some(Self { slopes, shared, runs: Runs::new(&[total.div_ceil(length), length], &[0, 1], &Order::default()) })
+    }
+
+    /// The elements of a row.
+    pub(super) fn length(&self) -> usize {
+        self.runs.innermost()
     }
 
     /// The sums for these elements of a row.

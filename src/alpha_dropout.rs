@@ -14,6 +14,7 @@ use crate::{
     formula,
     kernel::{Keep, Kind, WORD, at_level},
     layer::Layer,
+    pointwise::Cost,
 };
 
 /// Alpha dropout: in `forward`, an element is set to α' with probability p, and then all go through the line $a x + b$ that gives them mean 0 and variance 1
@@ -138,10 +139,10 @@ impl<A: Element> Body<A> for AlphaDropout<A> {
         A::alpha_dropout_forward(self, input, output);
     }
     fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-        A::elementwise_backward(&self.kept, self.kind(), gradient, output);
+        A::elementwise_backward(&self.kept, self.kind(), Cost::Arithmetic, gradient, output);
     }
     fn backward_new(&mut self, gradient: &ArrayD<A>) -> ArrayD<A> {
-        A::elementwise_backward_new(&self.kept, self.kind(), gradient)
+        A::elementwise_backward_new(&self.kept, self.kind(), Cost::Arithmetic, gradient)
     }
 }
 

@@ -107,7 +107,7 @@ impl<F: Kernel<A>, A: Element> Body<A> for Elementwise<F, A> {
         A::elementwise_forward(&self.formula, &mut self.kept, input, output);
     }
     fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-        A::elementwise_backward(&self.kept, self.formula.kind(), gradient, output);
+        A::elementwise_backward(&self.kept, self.formula.kind(), self.formula.cost(), gradient, output);
     }
     fn infer_new(&self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
         Ok(A::elementwise_infer_new(&self.formula, input))
@@ -116,7 +116,7 @@ impl<F: Kernel<A>, A: Element> Body<A> for Elementwise<F, A> {
         Ok(A::elementwise_forward_new(&self.formula, &mut self.kept, input))
     }
     fn backward_new(&mut self, gradient: &ArrayD<A>) -> ArrayD<A> {
-        A::elementwise_backward_new(&self.kept, self.formula.kind(), gradient)
+        A::elementwise_backward_new(&self.kept, self.formula.kind(), self.formula.cost(), gradient)
     }
 }
 
@@ -187,14 +187,22 @@ pub(crate) fn forward_new<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>
     output
 }
 
-pub(crate) fn backward<A: Element>(kept: &Kept<A>, kind: Kind, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-    let level = kernel::level();
-    pass(&kept.record.order, Cost::Memory, gradient, output, kept.read(kind), &|g, y, read| kernel::backward(level, g, read, y));
+/// What is worth threads in `forward` is worth them in `backward`, as far as a product or a choice can be: numbers that another thread wrote are far from this one.
+fn backward_cost(forward: Cost) -> Cost {
+    match forward {
+        Cost::Transcendental => Cost::Arithmetic,
+        cost => cost,
+    }
 }
 
-pub(crate) fn backward_new<A: Element>(kept: &Kept<A>, kind: Kind, gradient: &ArrayRefD<A>) -> ArrayD<A> {
+pub(crate) fn backward<A: Element>(kept: &Kept<A>, kind: Kind, cost: Cost, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+    let level = kernel::level();
+    pass(&kept.record.order, backward_cost(cost), gradient, output, kept.read(kind), &|g, y, read| kernel::backward(level, g, read, y));
+}
+
+pub(crate) fn backward_new<A: Element>(kept: &Kept<A>, kind: Kind, cost: Cost, gradient: &ArrayRefD<A>) -> ArrayD<A> {
     let level = kernel::level();
     let body = |g: Option<&[A]>, y: &mut [A], read: Read<'_, A>| kernel::backward(level, g, read, y);
     let new = |parts: Parts, g: &[A], read: &mut Read<'_, A>| kernel::new_backward(level, parts, g, *read);
-    fresh(&kept.record.order, Cost::Memory, gradient, kept.read(kind), &body, Some(&new))
+    fresh(&kept.record.order, backward_cost(cost), gradient, kept.read(kind), &body, Some(&new))
 }

@@ -15,6 +15,7 @@ use crate::{
     error::Result,
     gated::{self, GatedKept},
     kernel::{Compiled, Keep, Kernel, Kind, Output},
+    pointwise::Cost,
     layer::Layer,
     maxout::{self, Maxout},
     parts::{RowSlices, Space},
@@ -47,9 +48,9 @@ pub trait Engine: Sized {
     fn elementwise_infer_new(kernel: &dyn Kernel<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
     fn elementwise_derivative_new(kernel: &dyn Kernel<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
     fn elementwise_forward_new(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
-    fn elementwise_backward_new(kept: &Kept<Self>, kind: Kind, gradient: &ArrayRefD<Self>) -> ArrayD<Self>;
+    fn elementwise_backward_new(kept: &Kept<Self>, kind: Kind, cost: Cost, gradient: &ArrayRefD<Self>) -> ArrayD<Self>;
     fn elementwise_forward(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
-    fn elementwise_backward(kept: &Kept<Self>, kind: Kind, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn elementwise_backward(kept: &Kept<Self>, kind: Kind, cost: Cost, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn along_infer(call: &Call<'_, Self>, axes: &[usize], input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn along_forward(call: &Call<'_, Self>, axes: &[usize], kept: &mut AlongKept<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn along_backward(kernel: &dyn RowKernel<Self>, axes: &[usize], kept: &AlongKept<Self>, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
@@ -114,8 +115,8 @@ macro_rules! engine {
             fn elementwise_forward_new(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self> {
                 elementwise::forward_new(kernel, kept, input)
             }
-            fn elementwise_backward_new(kept: &Kept<Self>, kind: Kind, gradient: &ArrayRefD<Self>) -> ArrayD<Self> {
-                elementwise::backward_new(kept, kind, gradient)
+            fn elementwise_backward_new(kept: &Kept<Self>, kind: Kind, cost: Cost, gradient: &ArrayRefD<Self>) -> ArrayD<Self> {
+                elementwise::backward_new(kept, kind, cost, gradient)
             }
             fn elementwise_infer(kernel: &dyn Kernel<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 elementwise::infer(kernel, input, output);
@@ -123,8 +124,8 @@ macro_rules! engine {
             fn elementwise_forward(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 elementwise::forward(kernel, kept, input, output);
             }
-            fn elementwise_backward(kept: &Kept<Self>, kind: Kind, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
-                elementwise::backward(kept, kind, gradient, output);
+            fn elementwise_backward(kept: &Kept<Self>, kind: Kind, cost: Cost, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
+                elementwise::backward(kept, kind, cost, gradient, output);
             }
             fn along_infer(call: &Call<'_, Self>, axes: &[usize], input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 axis::infer(call, axes, input, output);

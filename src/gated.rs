@@ -319,14 +319,14 @@ pub(crate) fn backward<A: Element>(kept: &GatedKept<A>, kind: Kind, axis: usize,
     let GatedKept { record, gate, slope, bits } = kept;
     let half = output.len_of(Axis(axis)) / 2;
     let (mut a, mut b) = output.split_at(Axis(axis), half);
-    pass(&record.order, Cost::Memory, Some(&gradient), &mut a, &gate[..], &|g, y, gate| kernel::multiply(level, g, gate, y));
+    pass(&record.order, Cost::Arithmetic, Some(&gradient), &mut a, &gate[..], &|g, y, gate| kernel::multiply(level, g, gate, y));
     // What is dead stays so, whatever the gradient: the slope in full is in the product already.
     let alive = |slope| if slope == 0.0 { 0.0 } else { 1.0 };
     let read = match kind {
         Kind::TwoSlope { lower, upper } if lower != upper => Read::<A>::Bits(bits, alive(lower), alive(upper)),
         _ => Read::Constant(1.0),
     };
-    pass(&record.order, Cost::Memory, Some(&gradient), &mut b, (&slope[..], read), &|g, y, (slope, read)| {
+    pass(&record.order, Cost::Arithmetic, Some(&gradient), &mut b, (&slope[..], read), &|g, y, (slope, read)| {
         kernel::multiply(level, g, slope, y);
         if let Read::Bits(bits, lower, upper) = read {
             kernel::choose(level, None, bits, y, lower, upper);

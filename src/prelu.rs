@@ -258,17 +258,20 @@ pub(crate) fn infer_new<A: Element>(layer: &PReLU<A>, input: &ArrayRefD<A>) -> A
     fresh(&order, Cost::Memory, input, Positioned(0, None), &running(layer, input.shape(), &order), None)
 }
 
+/// The input is kept, and the gradients of the slopes are summed.
+const TRAINING: Cost = Cost::Arithmetic;
+
 pub(crate) fn forward<A: Element>(layer: &mut PReLU<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let mut kept = start(layer, input.unwrap_or(output));
     let order = &kept.record.order;
-    pass(order, Cost::Memory, input, output, Positioned(0, Some(&mut kept.input[..])), &running(layer, output.shape(), order));
+    pass(order, TRAINING, input, output, Positioned(0, Some(&mut kept.input[..])), &running(layer, output.shape(), order));
     finish(layer, kept);
 }
 
 pub(crate) fn forward_new<A: Element>(layer: &mut PReLU<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
     let mut kept = start(layer, input);
     let order = &kept.record.order;
-    let output = fresh(order, Cost::Memory, input, Positioned(0, Some(&mut kept.input[..])), &running(layer, input.shape(), order), None);
+    let output = fresh(order, TRAINING, input, Positioned(0, Some(&mut kept.input[..])), &running(layer, input.shape(), order), None);
     finish(layer, kept);
     output
 }
@@ -304,7 +307,7 @@ pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<&Array
     let part = beside.part_length();
     kept.sums.clear();
     kept.sums.resize_with(total.div_ceil(part) * slopes, AtomicU64::default);
-    pass_in_units(part, &kept.record.order, Cost::Memory, gradient, output, Positioned(0, ()), &|g, y, Positioned(start, ())| {
+    pass_in_units(part, &kept.record.order, TRAINING, gradient, output, Positioned(0, ()), &|g, y, Positioned(start, ())| {
         let input = &kept.input[start..start + y.len()];
         let local = &mut Scratch::new(beside.own_sums(y.len()))[..];
         let mut done = 0;

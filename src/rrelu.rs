@@ -14,6 +14,7 @@ use crate::{
     formula,
     kernel::{Keep, Kind, at_level},
     layer::Layer,
+    pointwise::Cost,
 };
 
 /// The randomized rectified linear unit, $f(x) = x$ for $x > 0$, and $a x$ for $x ≤ 0$, with a slope a drawn anew for each element in each `forward`, uniformly
@@ -121,13 +122,13 @@ impl<A: Element> Body<A> for RReLU<A> {
         A::rrelu_forward(self, input, output);
     }
     fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-        A::elementwise_backward(&self.kept, Kind::Smooth, gradient, output);
+        A::elementwise_backward(&self.kept, Kind::Smooth, Cost::Arithmetic, gradient, output);
     }
     fn infer_new(&self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
         Ok(A::elementwise_infer_new(&self.expected(), input))
     }
     fn backward_new(&mut self, gradient: &ArrayD<A>) -> ArrayD<A> {
-        A::elementwise_backward_new(&self.kept, Kind::Smooth, gradient)
+        A::elementwise_backward_new(&self.kept, Kind::Smooth, Cost::Arithmetic, gradient)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     parts::{PARTS, RowSlices, Rows, Space, copy_line},
     pointwise::Cost,
     scratch::Scratch,
-    threads::{Make, Parts, Sink, Split, cut, share},
+    threads::{Make, Parts, Sink, Split, cut, wide},
 };
 
 /// How many elements of a view that is not contiguous pass through the stack at a time.
@@ -227,7 +227,7 @@ const FRESH_PAGES: usize = 1 << 25;
 fn touch<A: Element>(zeros: &mut [A]) {
     let page = 4096 / size_of::<A>();
     let parts = Parts::new(zeros.len(), size_of::<A>(), Cost::Memory, page);
-    share(parts.cut(zeros.len(), zeros), |(_, zeros)| zeros.iter_mut().step_by(page).for_each(|zero| *zero = black_box(A::zero())));
+    parts.share(parts.cut(zeros.len(), zeros), |(_, zeros)| zeros.iter_mut().step_by(page).for_each(|zero| *zero = black_box(A::zero())));
 }
 
 /// Makes the values of a new array from those of an input, or nothing.
@@ -245,7 +245,7 @@ pub(crate) fn fresh<A: Element, K: Split>(
     new: Option<New<'_, A, K>>,
 ) -> ArrayD<A> {
     let total = input.len();
-    let parts = Parts::new(total, size_of::<A>(), cost, WORD);
+    let parts = Parts::fresh(total, size_of::<A>(), cost);
     let reader = match input.as_slice() {
         Some(slice) if order.0.is_none() => Reader::Slice(slice),
         _ => Reader::new(order, input.view()),
@@ -403,8 +403,7 @@ fn spread<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K
     if output.len() <= parts.most {
         return gathered(source, output, keep, body);
     }
-    let parts = parts.cut(output.len(), (source, (output, keep)));
-    share(parts, |(_, (source, (output, keep)))| gathered(source, output, keep, body));
+    parts.share(parts.cut(output.len(), (source, (output, keep))), |(_, (source, (output, keep)))| gathered(source, output, keep, body));
 }
 
 /// [`spread`] for an output that is not contiguous, flattened: cut along its first axis, where a cut lies at a multiple of the unit.
@@ -415,15 +414,12 @@ fn spread_view<A: Element, K: Split>(source: Source<'_, A>, output: ArrayViewMut
     if output.len() <= parts.most || output.len_of(axis) <= rows {
         return scattered(source, output, keep, body);
     }
-    let parts = cut((source, output, keep), |(source, output, keep)| {
-        if output.len_of(axis) <= rows {
-            return ((source, output, keep), None);
-        }
-        let (here, behind) = output.split_at(axis, rows);
-        let (keep, keep_behind) = keep.split(rows * row);
-        ((source, here, keep), Some((source.from(rows * row), behind, keep_behind)))
+    let cuts = cut(output.len_of(axis), rows, (source, output, keep), |(source, output, keep), at| {
+        let (here, behind) = output.split_at(axis, at);
+        let (keep, keep_behind) = keep.split(at * row);
+        ((source, here, keep), (source.from(at * row), behind, keep_behind))
     });
-    share(parts, |(source, output, keep)| scattered(source, output, keep, body));
+    parts.share(cuts, |(_, (source, output, keep))| scattered(source, output, keep, body));
 }
 
 fn common_divisor(a: usize, b: usize) -> usize {
@@ -953,7 +949,8 @@ pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool
     if total == 0 {
         return;
     }
-    let parts = |length| Parts::new(total, size_of::<A>(), Cost::Transcendental, length);
+    let cost = if wide() { Cost::Arithmetic } else { Cost::Transcendental };
+    let parts = |length| Parts::new(total, size_of::<A>(), cost, length);
     // The usual case: what follows takes longer than a small array's rows.
     if order.0.is_none()
         && let &[axis] = axes
@@ -1079,14 +1076,7 @@ impl<'a, A: Element> RowViews<'a, A, IxDyn> {
         if total <= parts.most || length <= rows {
             return self.run_with(visit);
         }
-        let parts = cut(self, |arrays| {
-            if arrays.output.len_of(axis) <= rows {
-                return (arrays, None);
-            }
-            let (here, behind) = arrays.split(axis, rows);
-            (here, Some(behind))
-        });
-        share(parts, |arrays| arrays.run_with(visit));
+        parts.share(cut(length, rows, self, |arrays: Self, at| arrays.split(axis, at)), |(_, arrays)| arrays.run_with(visit));
     }
 
     fn run_with(self, visit: &Visit<'_, A>) {

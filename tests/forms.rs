@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::thread;
+
 use common::{Held, LAYOUTS, Layout, assert_every_layout, assert_same, input, layer, on_threads, specs};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use ndarray_activations::{Element, Layer, testing};
@@ -243,6 +245,27 @@ fn one_thread_and_several() {
                 assert_same(found.view(), expected.view(), &spec);
             }
         }
+    }
+}
+
+/// Several callers from outside of any pool, who have the same helpers, with so little work that these are in time or not.
+#[test]
+fn callers_side_by_side() {
+    for spec in specs() {
+        let x: ArrayD<f32> = input(&[4, 10, 4100], special(&spec), 11);
+        let expected = on_threads(1, || run(&spec, &x, 12));
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for _ in 0..4 {
+                        let found = run(&spec, &x, 12);
+                        assert_same(found.forward.view(), expected.forward.view(), &spec);
+                        assert_same(found.infer.view(), expected.infer.view(), &spec);
+                        assert_same(found.backward.view(), expected.backward.view(), &spec);
+                    }
+                });
+            }
+        });
     }
 }
 

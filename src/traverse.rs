@@ -80,16 +80,16 @@ impl Order {
 
     /// Zeros of this shape, which lie in memory in this order.
     pub(crate) fn zeros<A: Element>(&self, shape: &[usize]) -> ArrayD<A> {
-        let mut zeros = match self.layout(shape) {
-            None => ArrayD::zeros(shape),
-            Some((lengths, places)) => ArrayD::zeros(lengths).permuted_axes(places),
-        };
-        if zeros.len() >= FRESH_PAGES / size_of::<A>()
-            && let Some(slice) = zeros.as_slice_memory_order_mut()
-        {
-            touch(slice);
+        let total = shape.iter().product();
+        if total >= FRESH_PAGES / size_of::<A>() {
+            let mut zeros = vec![A::zero(); total];
+            touch(&mut zeros);
+            return self.array(shape, zeros);
         }
-        zeros
+        // Each thread has those in its cache that it overwrites afterwards.
+        let parts = Parts::new(total, size_of::<A>(), Cost::Arithmetic, WORD);
+        let zeros = if parts.most < total { whole_words(total, parts.collect(total, (), &Zeros)) } else { vec![A::zero(); total] };
+        self.array(shape, zeros)
     }
 
     /// An array of this shape that owns these values, which lie in this order.
@@ -286,10 +286,29 @@ fn zeroed_by_pieces<A: Element, K: Split>(source: Source<'_, A>, total: usize, m
 fn by_threads<A: Element, K: Split>(source: Source<'_, A>, total: usize, keep: K, parts: Parts, body: Body<'_, A, K>) -> Vec<A> {
     let whole = total - total % WORD;
     let (keep, last) = keep.split(whole);
-    let mut values = parts.collect(total, (source, keep), &Blocks(body)).into_flattened();
-    values.resize(total, A::zero());
+    let mut values = whole_words(total, parts.collect(total, (source, keep), &Blocks(body)));
     gathered(source.from(whole), &mut values[whole..], last, body);
     values
+}
+
+/// So many numbers: these, and zeros where they end.
+fn whole_words<A: Element>(total: usize, words: Vec<[A; WORD]>) -> Vec<A> {
+    let mut values = words.into_flattened();
+    values.resize(total, A::zero());
+    values
+}
+
+struct Zeros;
+
+impl<A: Element> Make<(), [A; WORD]> for Zeros {
+    const EACH: usize = WORD;
+    fn make<S: Sink<[A; WORD]>>(&self, count: usize, (): (), mut sink: S) -> S {
+        let (level, zeros) = (level(), [A::zero(); FRESH_BYTES / size_of::<f32>()]);
+        for start in (0..count - count % WORD).step_by(zeros.len()) {
+            sink = hand_over(level, &zeros[..zeros.len().min(count - count % WORD - start)], sink);
+        }
+        sink
+    }
 }
 
 struct Blocks<'a, A, K>(Body<'a, A, K>);

@@ -49,9 +49,12 @@ impl Record {
     }
 }
 
+/// Most often it is there already, from the step before; to compare a few numbers takes less than a call that copies them.
 fn copy(to: &mut Vec<usize>, from: &[usize]) {
-    to.clear();
-    to.extend_from_slice(from);
+    if !to.iter().eq(from) {
+        to.clear();
+        to.extend_from_slice(from);
+    }
 }
 
 /// The one axis along which a layer's output has another length than its input, and that length.

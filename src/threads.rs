@@ -18,40 +18,45 @@ pub(crate) struct Parts {
     /// The most elements of a part. One part takes all of them where threads do not pay.
     pub(crate) most: usize,
     /// How many threads there are for it.
-    pub(crate) threads: usize,
+    pub(crate) threads: u32,
     /// How much work it is: 0 for the least that is worth a second thread, and one more for each doubling.
     #[cfg_attr(not(feature = "rayon"), expect(dead_code, reason = "asked for by other threads alone"))]
-    octave: usize,
+    octave: u32,
 }
 
 impl Parts {
     /// For so many elements of so many bytes, cut at multiples of `unit`.
+    #[inline]
     pub(crate) fn new(total: usize, size: usize, cost: Cost, unit: usize) -> Self {
         // What small arrays do not need is asked last: some questions take as long as they do.
-        if total < LEAST / size { Self::one(total) } else { Self::from(total, worth(cost) / size, unit) }
+        if total < LEAST / size { Self::one(total) } else { Self::from(total, size, worth(cost), unit) }
     }
 
     /// The same for new memory. Where memory is the limit, threads pay later there: values are copied into it from blocks on their stacks, and `backward` goes with `forward`.
+    #[inline]
     pub(crate) fn fresh(total: usize, size: usize, cost: Cost, unit: usize) -> Self {
-        match cost {
-            Cost::Memory if total >= LEAST / size => Self::from(total, 4 * worth(cost) / size, unit),
-            _ => Self::new(total, size, cost, unit),
+        if total < LEAST / size {
+            return Self::one(total);
         }
+        let later = if cost == Cost::Memory { 4 } else { 1 };
+        Self::from(total, size, later * worth(cost), unit)
     }
 
     fn one(total: usize) -> Self {
         Self { most: total, threads: 1, octave: 0 }
     }
 
-    /// On threads from so many elements on.
-    fn from(total: usize, worth: usize, unit: usize) -> Self {
-        let Some(octave) = (total / worth).checked_ilog2().map(|octave| octave as usize) else { return Self::one(total) };
-        let threads = threads().min(2 * total / worth);
+    /// On threads from so many bytes on.
+    #[inline(never)]
+    fn from(total: usize, size: usize, worth: usize, unit: usize) -> Self {
+        let worth = worth / size;
+        let Some(octave) = (total / worth).checked_ilog2() else { return Self::one(total) };
+        let threads = threads().min(2 * total / worth) as u32;
         if threads == 1 || !expected(octave) {
             return Self::one(total);
         }
         // Up to four parts a thread, so that one that is late does not keep the others waiting for long, but none that is soon done.
-        let most = (total / (4 * threads)).max(worth.min(total.div_ceil(threads))).next_multiple_of(unit);
+        let most = (total / (4 * threads as usize)).max(worth.min(total.div_ceil(threads as usize))).next_multiple_of(unit);
         Self { most, threads, octave }
     }
 

@@ -4,7 +4,7 @@ use std::{array, cmp::Reverse, hint::black_box, iter, ops::Range};
 
 use ndarray::{
     Array1, ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension,
-    ErrorKind, Ix2, Ix3, IxDyn, RemoveAxis, ShapeError,
+    ErrorKind, Ix2, Ix3, IxDyn, RemoveAxis, ShapeArg, ShapeError,
 };
 
 use crate::{
@@ -94,16 +94,15 @@ impl Order {
 
     /// An array of this shape that owns these values, which lie in this order.
     fn array<A: Element>(&self, shape: &[usize], values: Vec<A>) -> ArrayD<A> {
-        // By a reshape, which asks less than `from_shape_vec` with a dynamic dimension.
-        let values = Array1::from_vec(values);
-        let array = match (self.layout(shape), shape) {
-            // Of a fixed dimension first: that asks still less, and small arrays have few axes.
-            (None, [_]) => Ok(values.into_dyn()),
-            (None, &[rows, columns]) => values.into_shape_with_order((rows, columns)).map(ArrayBase::into_dyn),
-            (None, _) => values.into_shape_with_order(IxDyn(shape)),
-            (Some((lengths, places)), _) => values.into_shape_with_order(lengths).map(|array| array.permuted_axes(places)),
-        };
-        array.unwrap_or_else(|_| unreachable!("there are as many values as the shape says"))
+        match (self.layout(shape), shape) {
+            // Of a fixed dimension first, which asks less: small arrays have few axes.
+            (None, [_]) => Array1::from_vec(values).into_dyn(),
+            (None, &[a, b]) => shaped(values, (a, b)),
+            (None, &[a, b, c]) => shaped(values, (a, b, c)),
+            (None, &[a, b, c, d]) => shaped(values, (a, b, c, d)),
+            (None, _) => shaped(values, shape),
+            (Some((lengths, places)), _) => shaped(values, lengths).permuted_axes(places),
+        }
     }
 
     /// The elements at the start of `values` as an array of this shape, which lies there in this order.
@@ -211,6 +210,14 @@ fn pass_views<A: Element, K: Split>(
     match output.as_slice_mut() {
         Some(slice) => spread(source, slice, keep, parts, body),
         None => spread_view(source, flattened_mut(output), keep, parts, unit, body),
+    }
+}
+
+/// By a reshape, which asks less than `from_shape_vec`, and by `match`: what moves an array into a `Result` and out of it again takes twice as long as a small function.
+fn shaped<A>(values: Vec<A>, shape: impl ShapeArg) -> ArrayD<A> {
+    match Array1::from_vec(values).into_shape_with_order(shape) {
+        Ok(array) => array.into_dyn(),
+        Err(_) => unreachable!("there are as many values as the shape says"),
     }
 }
 
@@ -1086,7 +1093,7 @@ impl<'a, A: Element> RowViews<'a, A, IxDyn> {
         let (total, ndim) = (self.output.len(), self.output.ndim());
         // To bring neighbours together elsewhere takes twice the time that it takes to work on them where they stand side by side, so two threads do not part them.
         let matrices: usize = self.output.shape()[..ndim - visit.inner - 1].iter().product();
-        let together = visit.whole && (parts.threads <= 2 || matrices >= parts.threads);
+        let together = visit.whole && (parts.threads <= 2 || matrices >= parts.threads as usize);
         let inner = visit.inner + usize::from(together);
         let axis = Axis(self.longest(inner));
         let length = if ndim > inner { self.output.len_of(axis) } else { 1 };

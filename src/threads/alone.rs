@@ -6,7 +6,7 @@ pub(super) fn threads() -> usize {
     1
 }
 
-pub(super) fn expected(_octave: usize) -> bool {
+pub(super) fn expected(_octave: u32) -> bool {
     false
 }
 

@@ -65,9 +65,9 @@ thread_local! {
 }
 
 /// Whether this thread expects others to help with so much work in time.
-pub(super) fn expected(octave: usize) -> bool {
+pub(super) fn expected(octave: u32) -> bool {
     TURNOUTS.with(|turnouts| {
-        turnouts.get(octave).is_none_or(|turnout| {
+        turnouts.get(octave as usize).is_none_or(|turnout| {
             let (expects, known) = turnout.get().expects();
             turnout.set(known);
             expects
@@ -75,9 +75,9 @@ pub(super) fn expected(octave: usize) -> bool {
     })
 }
 
-fn learn(octave: usize, helped: bool) {
+fn learn(octave: u32, helped: bool) {
     TURNOUTS.with(|turnouts| {
-        if let Some(turnout) = turnouts.get(octave) {
+        if let Some(turnout) = turnouts.get(octave as usize) {
             turnout.set(turnout.get().after(helped));
         }
     });
@@ -121,7 +121,7 @@ enum Side {
 type Work<'a> = &'a (dyn Fn(Side) -> bool + Sync);
 
 /// Does the same work on so many threads at once. Whether others than the caller found any.
-fn together(threads: usize, work: Work<'_>) -> bool {
+fn together(threads: u32, work: Work<'_>) -> bool {
     if rayon::current_thread_index().is_some() {
         return rayon::join(|| work(Side::Caller), || tree(threads - 1, work)).1;
     }
@@ -155,7 +155,7 @@ fn helpers() -> Option<&'static ThreadPool> {
     HELPERS.get_or_init(build).as_ref()
 }
 
-fn tree(threads: usize, work: Work<'_>) -> bool {
+fn tree(threads: u32, work: Work<'_>) -> bool {
     if threads <= 1 {
         return work(Side::Others);
     }

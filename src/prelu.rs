@@ -168,6 +168,10 @@ impl<A: Element> PReLU<A> {
 
     /// Where α stands, for a shape that was checked before.
     fn runs(&self, shape: &[usize], order: &Order) -> Runs {
+        if self.alpha.value.len() == 1 {
+            // For small arrays the axes take longer than the elements.
+            return Runs::new(&[shape.iter().product()], &[0], &Order::default());
+        }
         let steps = self.steps(shape).unwrap_or_else(|_| IxDyn::zeros(shape.len()));
         Runs::new(shape, steps.slice(), order)
     }

@@ -66,7 +66,7 @@
 //!
 //! # Features
 //!
-//! - `rayon` (default): threads for large arrays, from the pool of the caller.
+//! - `rayon` (default): threads for large arrays; a caller inside a pool uses that one.
 //! - `rand` (default): random initial weights, in [`init`].
 //! - `serde`: layers to and from files, what `forward` kept left out.
 //!

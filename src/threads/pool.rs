@@ -6,6 +6,7 @@ use std::{
     marker::PhantomData,
     sync::{Mutex, OnceLock, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 pub(super) use rayon::current_num_threads as threads;
@@ -19,14 +20,14 @@ use rayon::{
 
 use crate::threads::{Make, Parts, Sink, Split};
 
-/// Whether others of late helped a thread with work that is soon done.
+/// Whether sharing work that is soon done was worthwhile of late.
 ///
 /// To wake a thread that sleeps takes 20 to 60 µs, measured on virtual machines, and at bad times 300; one that worked a moment ago, as in a loop of calls, is there at once.
-/// Which it will be cannot be asked, so the caller tries. Once alone it tries again, for now the others are awake; but where it is alone more often than one time in four, it lets ever
-/// more calls pass before the next trials.
+/// Which it will be cannot be asked, so the caller tries. After a vain trial it tries again, for now the others are awake; but where more than one of four trials is in vain, it lets ever
+/// more calls pass before the next ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Turnout {
-    /// One for each time that others helped, less the price of each time alone.
+    /// One for each trial that was worthwhile, less the price of each in vain.
     credit: u32,
     /// So many calls are still let pass.
     pass: u32,
@@ -45,9 +46,9 @@ impl Turnout {
     }
 
     /// What is known after a trial.
-    fn after(self, helped: bool) -> Self {
+    fn after(self, worthwhile: bool) -> Self {
         let Self { credit, pause, .. } = self;
-        match (helped, credit.checked_sub(Self::PRICE)) {
+        match (worthwhile, credit.checked_sub(Self::PRICE)) {
             (true, _) if credit < Self::MOST => Self { credit: credit + 1, ..self },
             (true, _) => Self { pause: 1, ..self },
             (false, Some(credit)) => Self { credit, ..self },
@@ -75,10 +76,10 @@ pub(super) fn expected(octave: u32) -> bool {
     })
 }
 
-fn learn(octave: u32, helped: bool) {
+fn learn(octave: u32, worthwhile: bool) {
     TURNOUTS.with(|turnouts| {
         if let Some(turnout) = turnouts.get(octave as usize) {
-            turnout.set(turnout.get().after(helped));
+            turnout.set(turnout.get().after(worthwhile));
         }
     });
 }
@@ -99,15 +100,16 @@ impl Parts {
                 Side::Others => parts.next_back(),
             }
         };
-        let helped = together(self.threads, &|side| {
-            let mut any = false;
+        let start = Instant::now();
+        let ([own, others], alone) = together(self.threads, &|side| {
+            let mut done = 0;
             while let Some(part) = next(side) {
                 run(part);
-                any = true;
+                done += 1;
             }
-            any
+            done
         });
-        learn(self.octave, helped);
+        learn(self.octave, Gain { own, others, alone, all: start.elapsed() }.worthwhile());
     }
 }
 
@@ -117,22 +119,45 @@ enum Side {
     Others,
 }
 
-/// Work that says whether there was any.
-type Work<'a> = &'a (dyn Fn(Side) -> bool + Sync);
+/// What came of sharing.
+struct Gain {
+    /// How many parts the caller did.
+    own: u32,
+    /// How many the others did.
+    others: u32,
+    /// What the caller's own took.
+    alone: Duration,
+    all: Duration,
+}
 
-/// Does the same work on so many threads at once. Whether others than the caller found any.
-fn together(threads: u32, work: Work<'_>) -> bool {
+impl Gain {
+    /// Whether it took less than nine tenths of the time that the caller would have taken for all.
+    fn worthwhile(&self) -> bool {
+        self.own == 0 || 10 * self.own * self.all < 9 * (self.own + self.others) * self.alone
+    }
+}
+
+/// Work that says how many parts there were.
+type Work<'a> = &'a (dyn Fn(Side) -> u32 + Sync);
+
+/// Does the same work on so many threads at once. How many parts the caller and the others found, and what the caller's took.
+fn together(threads: u32, work: Work<'_>) -> ([u32; 2], Duration) {
+    let own = || {
+        let start = Instant::now();
+        (work(Side::Caller), start.elapsed())
+    };
     if rayon::current_thread_index().is_some() {
-        return rayon::join(|| work(Side::Caller), || tree(threads - 1, work)).1;
+        let ((own, time), others) = rayon::join(own, || tree(threads - 1, work));
+        return ([own, others], time);
     }
     let Some(helpers) = helpers() else {
-        work(Side::Caller);
-        return false;
+        let (own, time) = own();
+        return ([own, 0], time);
     };
     let others = OnceLock::new();
-    helpers.in_place_scope(|scope| {
+    let (own, time) = helpers.in_place_scope(|scope| {
         scope.spawn(|_| _ = others.set(tree(threads - 1, work)));
-        work(Side::Caller);
+        let own = own();
         // At the end of the scope this thread would go to sleep, and to wake it takes longer than the others take to end.
         for _ in 0..PATIENCE {
             if others.get().is_some() {
@@ -140,8 +165,9 @@ fn together(threads: u32, work: Work<'_>) -> bool {
             }
             thread::yield_now();
         }
+        own
     });
-    others.get() == Some(&true)
+    ([own, others.get().copied().unwrap_or(0)], time)
 }
 
 /// How often a caller looks whether the others have done before it sleeps: for some 50 µs.
@@ -155,12 +181,12 @@ fn helpers() -> Option<&'static ThreadPool> {
     HELPERS.get_or_init(build).as_ref()
 }
 
-fn tree(threads: u32, work: Work<'_>) -> bool {
+fn tree(threads: u32, work: Work<'_>) -> u32 {
     if threads <= 1 {
         return work(Side::Others);
     }
     let (some, others) = rayon::join(|| tree(threads.div_ceil(2), work), || tree(threads / 2, work));
-    some || others
+    some + others
 }
 
 impl Parts {
@@ -222,21 +248,31 @@ impl<R, F: Folder<R>> Sink<R> for Unfilled<F> {
 
 #[cfg(test)]
 mod tests {
-    use super::Turnout;
+    use std::time::Duration;
+
+    use super::{Gain, Turnout};
 
     /// How many of so many calls try, and how many of the last 1000, where these are the answers.
-    fn trials(calls: usize, mut helped: impl FnMut(usize) -> bool) -> (usize, usize) {
+    fn trials(calls: usize, mut worthwhile: impl FnMut(usize) -> bool) -> (usize, usize) {
         let (mut turnout, mut trials, mut late) = (Turnout::UNKNOWN, 0, 0);
         for call in 0..calls {
             let (expects, known) = turnout.expects();
             turnout = known;
             if expects {
-                turnout = turnout.after(helped(trials));
+                turnout = turnout.after(worthwhile(trials));
                 trials += 1;
                 late += usize::from(call + 1000 >= calls);
             }
         }
         (trials, late)
+    }
+
+    #[test]
+    fn worthwhile_is_what_saves_time() {
+        let gain = |own, others, alone, all| Gain { own, others, alone: Duration::from_micros(alone), all: Duration::from_micros(all) }.worthwhile();
+        assert!(gain(1, 1, 10, 12) && gain(3, 5, 30, 40) && gain(0, 2, 0, 10));
+        // The others came when there was nothing left, or so late that the caller would have been there before.
+        assert!(!gain(2, 0, 20, 25) && !gain(1, 1, 10, 19) && !gain(7, 1, 70, 90));
     }
 
     #[test]

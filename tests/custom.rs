@@ -4,12 +4,17 @@
 mod common;
 
 use std::{
+    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use common::on_threads;
-use ndarray::{ArrayD, IxDyn, array};
+use ndarray::{ArrayD, IxDyn, Slice, array};
 use ndarray_activations::{ActivationError, Closures, Custom, Element, Layer, Result};
 
 fn ramp(shape: &[usize]) -> ArrayD<f64> {
@@ -88,7 +93,7 @@ fn a_panic_leaves_nothing_half_written() {
             let good = ArrayD::ones(IxDyn(&[n]));
             let mut x = good.clone();
             x[n - 1] = 99.0;
-            on_threads(2, || {
+            let mut check = || {
                 layer.forward(&good).unwrap();
                 let panic = catch_unwind(AssertUnwindSafe(|| layer.forward(&x))).unwrap_err();
                 assert_eq!(panic.downcast_ref::<&str>().unwrap(), &"a panic of the user's own");
@@ -101,7 +106,10 @@ fn a_panic_leaves_nothing_half_written() {
                     assert!(catch_unwind(AssertUnwindSafe(|| layer.infer(&x))).is_err());
                 }
                 assert_eq!(layer.backward(&good).unwrap(), &good * 2.0);
-            });
+            };
+            on_threads(2, &mut check);
+            // Outside of any pool.
+            check();
         }
     }
 }
@@ -147,4 +155,25 @@ fn no_elements_and_no_axes() {
     }
     let one = ArrayD::ones(IxDyn(&[]));
     assert_eq!(train(&mut layer, &one, &one).unwrap(), (&one + 1.0, one));
+}
+
+/// Callers from outside of any pool have helpers, as many as rayon would give them.
+#[test]
+fn large_arrays_have_helpers() {
+    let threads = Mutex::new(HashSet::new());
+    let layer = Custom::new(
+        "noting",
+        |x: f64| {
+            if x == 1.0 {
+                threads.lock().unwrap().insert(thread::current().id());
+            }
+            x
+        },
+        |_| 1.0,
+    );
+    // Enough for the soundest sleeper.
+    let mut x = ArrayD::zeros(IxDyn(&[1 << 22]));
+    x.slice_each_axis_mut(|_| Slice::new(0, None, 1 << 10)).fill(1.0);
+    assert_eq!(layer.infer(&x).unwrap(), x);
+    assert!(threads.lock().unwrap().len() >= if cfg!(feature = "rayon") { rayon::current_num_threads().min(2) } else { 1 });
 }

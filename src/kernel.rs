@@ -292,10 +292,15 @@ impl<P: Pointwise, A: Element> Kernel<A> for Own<P> {
     }
 }
 
-/// How much work an element is for this CPU: with wide vectors an exponential in one word takes no longer than a division elsewhere.
+/// How much work an element is for this CPU.
 pub(crate) fn cost<P: Pointwise>(formula: P) -> Cost {
-    match formula.cost() {
-        Cost::Transcendental if !formula.widens() && wide() => Cost::Arithmetic,
+    if formula.widens() { formula.cost() } else { in_one_word(formula.cost()) }
+}
+
+/// With wide vectors an exponential in one word takes no longer than a division elsewhere.
+pub(crate) fn in_one_word(cost: Cost) -> Cost {
+    match cost {
+        Cost::Transcendental if wide() => Cost::Arithmetic,
         cost => cost,
     }
 }

@@ -9,11 +9,11 @@ use ndarray::{
 
 use crate::{
     element::Element,
-    kernel::{WORD, at_level, four_columns, hand_over, level},
+    kernel::{WORD, at_level, four_columns, hand_over, in_one_word, level},
     parts::{PARTS, RowSlices, Rows, Space, copy_line},
     pointwise::Cost,
     scratch::Scratch,
-    threads::{Make, Parts, Sink, Split, cut, wide},
+    threads::{Make, Parts, Sink, Split, cut},
 };
 
 /// How many elements of a view that is not contiguous pass through the stack at a time.
@@ -88,7 +88,7 @@ impl Order {
         }
         // Each thread has those in its cache that it overwrites afterwards.
         let parts = Parts::new(total, size_of::<A>(), Cost::Arithmetic, WORD);
-        let zeros = if parts.most < total { whole_words(total, parts.collect(total, (), &Zeros)) } else { vec![A::zero(); total] };
+        let zeros = if parts.most < total { by_threads(Source::InPlace, total, (), parts, &|_, _, ()| ()) } else { vec![A::zero(); total] };
         self.array(shape, zeros)
     }
 
@@ -293,29 +293,10 @@ fn zeroed_by_pieces<A: Element, K: Split>(source: Source<'_, A>, total: usize, m
 fn by_threads<A: Element, K: Split>(source: Source<'_, A>, total: usize, keep: K, parts: Parts, body: Body<'_, A, K>) -> Vec<A> {
     let whole = total - total % WORD;
     let (keep, last) = keep.split(whole);
-    let mut values = whole_words(total, parts.collect(total, (source, keep), &Blocks(body)));
+    let mut values = parts.collect(total, (source, keep), &Blocks(body)).into_flattened();
+    values.resize(total, A::zero());
     gathered(source.from(whole), &mut values[whole..], last, body);
     values
-}
-
-/// So many numbers: these, and zeros where they end.
-fn whole_words<A: Element>(total: usize, words: Vec<[A; WORD]>) -> Vec<A> {
-    let mut values = words.into_flattened();
-    values.resize(total, A::zero());
-    values
-}
-
-struct Zeros;
-
-impl<A: Element> Make<(), [A; WORD]> for Zeros {
-    const EACH: usize = WORD;
-    fn make<S: Sink<[A; WORD]>>(&self, count: usize, (): (), mut sink: S) -> S {
-        let (level, zeros) = (level(), [A::zero(); FRESH_BYTES / size_of::<f32>()]);
-        for start in (0..count - count % WORD).step_by(zeros.len()) {
-            sink = hand_over(level, &zeros[..zeros.len().min(count - count % WORD - start)], sink);
-        }
-        sink
-    }
 }
 
 struct Blocks<'a, A, K>(Body<'a, A, K>);
@@ -975,8 +956,7 @@ pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool
     if total == 0 {
         return;
     }
-    let cost = if wide() { Cost::Arithmetic } else { Cost::Transcendental };
-    let parts = |length| Parts::new(total, size_of::<A>(), cost, length);
+    let parts = |length| Parts::new(total, size_of::<A>(), in_one_word(Cost::Transcendental), length);
     // The usual case: what follows takes longer than a small array's rows.
     if order.0.is_none()
         && let &[axis] = axes

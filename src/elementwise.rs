@@ -143,11 +143,9 @@ pub(crate) fn infer_new<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRefD<A>
 fn values_new<A: Element>(kernel: &dyn Kernel<A>, order: &Order, input: &ArrayRefD<A>, keep: Keep<'_, A>) -> ArrayD<A> {
     let level = kernel::level();
     let new = |parts: Parts, x: &[A], keep: &mut Keep<'_, A>| {
-        (x.len() <= parts.most).then(|| {
-            let mut values = Vec::new();
-            kernel.run(level, Some(x), Output::New(&mut values), keep.part(0..x.len()));
-            values
-        })
+        let mut values = Vec::new();
+        kernel.run(level, Some(x), Output::New(parts, &mut values), keep.part(0..x.len()));
+        (values.len() == x.len()).then_some(values)
     };
     fresh(order, kernel.cost(), input, keep, &running(kernel), Some(&new))
 }

@@ -5,21 +5,19 @@
 
 mod chunks;
 
-use std::{cell::Cell, fmt::Debug, mem::take, ops::Range};
+use std::{cell::Cell, fmt::Debug, ops::Range};
 
 use fearless_simd::{Level, Simd, SimdBase, SimdFloatElement};
 
-pub(crate) use self::chunks::{CHUNK, choose, each_chunk, map_chunk, multiply, new_backward, run_two_slope};
+pub(crate) use self::chunks::{CHUNK, choose, each_chunk, map_chunk, multiply, new_backward, run_smooth, run_two_slope};
 
 use crate::{
     element::Element,
     pointwise::{Cost, Pointwise},
     real::{Lanes, Work as _},
-    threads::{Sink, Split, wide},
+    threads::{Parts, Sink, Split, wide},
 };
 
-/// The most lanes of any instruction set.
-const MAX_LANES: usize = 16;
 /// How many elements one word of kept bits stands for.
 pub(crate) const WORD: usize = 64;
 
@@ -143,8 +141,9 @@ impl<A: Send> Split for Keep<'_, A> {
 pub enum Output<'a, A> {
     /// Over what stands there.
     Slice(&'a mut [A]),
-    /// Into new memory, each of them written but once. The vector is empty, and the kernel gives it room.
-    New(&'a mut Vec<A>),
+    /// Into new memory, each of them written but once, over threads where there are parts. The vector is empty, and the kernel gives it room; one that works on one
+    /// thread alone leaves it empty where there are parts.
+    New(Parts, &'a mut Vec<A>),
 }
 
 impl<A: Element> Output<'_, A> {
@@ -153,60 +152,17 @@ impl<A: Element> Output<'_, A> {
     fn part(&mut self, range: Range<usize>) -> Output<'_, A> {
         match self {
             Self::Slice(values) => Output::Slice(&mut values[range]),
-            Self::New(values) => Output::New(values),
+            Self::New(parts, values) => Output::New(*parts, values),
         }
     }
 
-    /// Fills it with `f` of each element of an input, or of what stands in it.
+    /// Fills it with `f` of each element of an input, or of what stands in it, on one thread.
     pub(crate) fn map(self, input: Option<&[A]>, mut f: impl FnMut(A) -> A) {
         match (input, self) {
             (Some(input), Self::Slice(values)) => values.iter_mut().zip(input).for_each(|(y, &x)| *y = f(x)),
-            (Some(input), Self::New(values)) => values.extend(input.iter().map(|&x| f(x))),
+            (Some(input), Self::New(parts, values)) if input.len() <= parts.most => values.extend(input.iter().map(|&x| f(x))),
             (None, Self::Slice(values)) => values.iter_mut().for_each(|y| *y = f(*y)),
-            (None, Self::New(_)) => {}
-        }
-    }
-
-    /// Gives `fill` what takes values vector by vector. To be called where the instruction set is known, so that the compiler knows where all of it lies.
-    #[inline(always)]
-    fn fill(self, fill: impl FnOnce(&mut Filling<'_, A>)) {
-        let (slice, mut new) = match self {
-            Self::Slice(values) => (values, None),
-            Self::New(values) => (&mut [][..], Some(values)),
-        };
-        let mut filling = Filling { slice, made: new.as_deref_mut().map(take) };
-        fill(&mut filling);
-        if let (Some(values), Some(made)) = (new, filling.made) {
-            *values = made;
-        }
-    }
-}
-
-/// An [`Output`] while a loop fills it. The loop is the same for both, and so is compiled once; the question which it is costs less than an exponential by far.
-struct Filling<'a, A> {
-    /// What is left of the slice.
-    slice: &'a mut [A],
-    /// New memory with room for the values.
-    made: Option<Vec<A>>,
-}
-
-impl<A: Element> Filling<'_, A> {
-    #[inline(always)]
-    fn put<S: Simd>(&mut self, values: Lanes<S, A>) {
-        let values = values.0.as_slice();
-        match &mut self.made {
-            // Since it is asked here, the compiler knows that no room has to be made.
-            Some(made) => {
-                if made.capacity() - made.len() >= values.len() {
-                    made.extend_from_slice(values);
-                }
-            }
-            None => {
-                if let Some((here, behind)) = take(&mut self.slice).split_at_mut_checked(values.len()) {
-                    here.copy_from_slice(values);
-                    self.slice = behind;
-                }
-            }
+            (_, Self::New(..)) => {}
         }
     }
 }
@@ -294,7 +250,7 @@ impl<P: Pointwise, A: Element> Kernel<A> for Own<P> {
 
 /// How much work an element is for this CPU.
 pub(crate) fn cost<P: Pointwise>(formula: P) -> Cost {
-    if formula.widens() { formula.cost() } else { in_one_word(formula.cost()) }
+    if formula.widens() { P::COST } else { in_one_word(P::COST) }
 }
 
 /// With wide vectors an exponential in one word takes no longer than a division elsewhere.
@@ -392,27 +348,6 @@ pub(crate) use kernels;
 /// How many elements pass through the stack at a time where a kernel works in place.
 const BLOCK: usize = 512;
 
-#[inline(always)]
-pub(crate) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, mut output: Output<'_, A>, mut keep: Keep<'_, A>) {
-    if formula.cost() == Cost::Memory {
-        return chunks::run_smooth(formula, level, input, output, keep);
-    }
-    let body = |input: &[A], output: Output<'_, A>, keep: Keep<'_, A>| match keep {
-        Keep::Derivative(derivative) => both(formula, level, input, output, derivative),
-        _ => value(formula, level, input, output),
-    };
-    match (input, &mut output) {
-        (Some(input), output) => {
-            if let Output::New(values) = output {
-                values.reserve_exact(input.len());
-            }
-            in_two::<MAX_LANES, A>(input, output.part(0..input.len()), keep, body);
-        }
-        (None, Output::Slice(values)) => inplace(values, |input, values, range| in_two::<MAX_LANES, A>(input, Output::Slice(values), keep.part(range), body)),
-        (None, Output::New(_)) => {}
-    }
-}
-
 /// A kernel on an input, an output and what is kept.
 type Run<'a, A> = &'a dyn Fn(&[A], Output<'_, A>, Keep<'_, A>);
 
@@ -459,7 +394,7 @@ fn rest<const N: usize, A: Element>(input: &[A], output: Output<'_, A>, start: u
     }
     match output {
         Output::Slice(values) => values.copy_from_slice(&y[..input.len()]),
-        Output::New(values) => values.extend_from_slice(&y[..input.len()]),
+        Output::New(_, values) => values.extend_from_slice(&y[..input.len()]),
     }
 }
 
@@ -489,77 +424,41 @@ fn both_at<P: Pointwise, S: Simd, A: Element>(formula: P, x: Lanes<S, A>) -> (La
 }
 
 #[inline(always)]
-fn value<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: Output<'_, A>) {
-    at_level!(level, simd => output.fill(
-        #[inline(always)]
-        |filling| {
-            // Wide numbers take so long that nothing waits for memory.
-            vectors(
-                simd,
-                spacious(simd) && !formula.widens(),
-                input,
-                #[inline(always)]
-                |x| filling.put(value_at(formula, x)),
-            );
-        },
-    ));
-}
-
-#[inline(always)]
-fn both<P: Pointwise, A: Element>(formula: P, level: Level, input: &[A], output: Output<'_, A>, derivative: &mut [A]) {
-    at_level!(level, simd => output.fill(
-        #[inline(always)]
-        |filling| map(
-            simd,
-            input,
-            derivative,
-            #[inline(always)]
-            |x| {
-                let (value, slope) = both_at(formula, x);
-                filling.put(value);
-                slope
-            },
-        ),
-    ));
-}
-
-#[inline(always)]
 pub(crate) fn load<S: Simd, A: Element>(simd: S, elements: &[A]) -> Lanes<S, A> {
     Lanes(A::Native::<S>::from_slice(simd, elements))
 }
 
-/// Calls `body` with what `read` makes of each place, and hands on what the body returns. Where that is worth it, each is read before the results of the one in
-/// front of it are written.
+/// Gives `sink` what `f` makes of what is read at each place. Where that is worth it, each is read before the results of the one in front of it are written.
 ///
 /// What lies a multiple of 4096 bytes and a few more behind a number just written cannot be read until that has been done, for the CPU compares the last twelve bits of the
 /// addresses first; and arrays that were allocated one after the other lie like that.
 #[inline(always)]
-pub(crate) fn ahead<P: Copy, T: Copy, B>(
+pub(crate) fn ahead<P: Copy, T, R, S: Sink<R>>(
     worth: bool,
     places: impl IntoIterator<Item = P>,
     read: impl Fn(P) -> T,
-    mut behind: B,
-    mut body: impl FnMut(B, &T) -> B,
-) -> B {
+    mut sink: S,
+    mut f: impl FnMut(&T) -> R,
+) -> S {
     let mut places = places.into_iter();
     if !worth {
         for place in places {
-            behind = body(behind, &read(place));
+            sink = sink.put(f(&read(place)));
         }
-        return behind;
+        return sink;
     }
-    let Some(mut place) = places.next() else { return behind };
+    let Some(mut place) = places.next() else { return sink };
     let mut here = read(place);
     loop {
+        let results = f(&here);
         let next = places.next();
         // At the end the last one once more: an `Option` of what is read would be kept in memory.
         place = next.unwrap_or(place);
-        let following = read(place);
-        behind = body(behind, &here);
+        here = read(place);
+        sink = sink.put(results);
         if next.is_none() {
-            return behind;
+            return sink;
         }
-        here = following;
     }
 }
 
@@ -567,37 +466,6 @@ pub(crate) fn ahead<P: Copy, T: Copy, B>(
 #[inline(always)]
 pub(crate) fn spacious<S: Simd>(_simd: S) -> bool {
     cfg!(not(target_arch = "x86_64")) || <f32 as SimdFloatElement>::Native::<S>::LEN > 8
-}
-
-/// Calls `body` with each whole vector of a slice, read [`ahead`] where that is worth it.
-#[inline(always)]
-fn vectors<S: Simd, A: Element>(simd: S, worth: bool, elements: &[A], mut body: impl FnMut(Lanes<S, A>)) {
-    ahead(
-        worth,
-        elements.chunks_exact(A::Native::<S>::LEN),
-        #[inline(always)]
-        |x| load(simd, x),
-        (),
-        #[inline(always)]
-        |(), &x| body(x),
-    );
-}
-
-/// `output = f(input)`, as far as there are whole vectors. Read [`ahead`] always: to ask the formula, whose answer may change with its parameters, cost Swish three times the time.
-#[inline(always)]
-fn map<S: Simd, A: Element>(simd: S, input: &[A], output: &mut [A], mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
-    let mut output = output.chunks_exact_mut(A::Native::<S>::LEN);
-    vectors(
-        simd,
-        true,
-        input,
-        #[inline(always)]
-        |x| {
-            if let Some(y) = output.next() {
-                f(x).0.store_slice(y);
-            }
-        },
-    );
 }
 
 /// Copies elements, a kibibyte at a time: the C library hands longer copies to an instruction that some CPUs (Zen 3) run at a third of the speed or less where

@@ -39,6 +39,9 @@ use crate::real::Real;
 /// # Ok::<(), ndarray_activations::ActivationError>(())
 /// ```
 pub trait Pointwise: Copy + Debug + PartialEq + Send + Sync + 'static {
+    /// How much work one element is.
+    const COST: Cost = Cost::Transcendental;
+
     /// The name in lower case, such as `"leaky_relu"`.
     fn name(&self) -> &'static str;
 
@@ -58,11 +61,6 @@ pub trait Pointwise: Copy + Debug + PartialEq + Send + Sync + 'static {
     /// Where the derivative jumps.
     fn kinks(&self) -> Vec<f64> {
         Vec::new()
-    }
-
-    /// How much work one element is.
-    fn cost(&self) -> Cost {
-        Cost::Transcendental
     }
 
     /// Whether `f32` elements reach the formula as `f64` numbers, the results to be rounded once. Without that a formula is up to twice as fast, and its rounding
@@ -104,7 +102,7 @@ pub trait Pointwise: Copy + Debug + PartialEq + Send + Sync + 'static {
     /// # Ok::<(), ndarray_activations::ActivationError>(())
     /// ```
     fn widens(&self) -> bool {
-        self.cost() == Cost::Transcendental
+        Self::COST == Cost::Transcendental
     }
 }
 

@@ -14,7 +14,7 @@ use crate::pointwise::Cost;
 
 /// How work is cut for threads.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Parts {
+pub struct Parts {
     /// The most elements of a part. One part takes all of them where threads do not pay.
     pub(crate) most: usize,
     /// How many threads there are for it.
@@ -28,20 +28,8 @@ impl Parts {
     /// For so many elements of so many bytes, cut at multiples of `unit`.
     #[inline]
     pub(crate) fn new(total: usize, size: usize, cost: Cost, unit: usize) -> Self {
-        Self::later(total, size, cost, 1, unit)
-    }
-
-    /// The same for new memory. Where memory is the limit, threads pay later there: values are copied into it from blocks on their stacks, and `backward` goes with `forward`.
-    #[inline]
-    pub(crate) fn fresh(total: usize, size: usize, cost: Cost, unit: usize) -> Self {
-        Self::later(total, size, cost, if cost == Cost::Memory { 4 } else { 1 }, unit)
-    }
-
-    /// On threads from so many times the usual size on.
-    #[inline]
-    fn later(total: usize, size: usize, cost: Cost, times: usize, unit: usize) -> Self {
         // What small arrays do not need is asked last: some questions take as long as they do.
-        if total < LEAST / size { Self::one(total) } else { Self::from(total, size, times * worth(cost), unit) }
+        if total < LEAST / size { Self::one(total) } else { Self::from(total, size, worth(cost), unit) }
     }
 
     fn one(total: usize) -> Self {

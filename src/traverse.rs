@@ -252,7 +252,7 @@ pub(crate) fn fresh<A: Element, K: Split>(
     new: Option<New<'_, A, K>>,
 ) -> ArrayD<A> {
     let total = input.len();
-    let parts = Parts::fresh(total, size_of::<A>(), cost, WORD);
+    let parts = Parts::new(total, size_of::<A>(), cost, WORD);
     let reader = match input.as_slice() {
         Some(slice) if order.0.is_none() => Reader::Slice(slice),
         _ => Reader::new(order, input.view()),

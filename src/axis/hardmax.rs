@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     element::Element,
-    parts::{RowSlices, Space},
+    parts::{PARTS, RowSlices, Space},
 };
 
 /// The hardmax along a row, $y_i = 1$ for the first of the largest elements and $0$ for all others: the limit of the softmax of $β x$ for $β → ∞$, ties broken.
@@ -40,7 +40,12 @@ impl Hardmax {
         let row = inplace(slices).row;
         let nan = row.iter().fold(false, |nan, x| nan | x.is_nan());
         let max = largest(simd, row, space);
-        let winner = row.iter().position(|&x| x == max);
+        // A line at a time first, which is a question for vectors.
+        let line = row.chunks(PARTS).position(
+            #[inline(always)]
+            |line| line.iter().fold(false, |found, &x| found | (x == max)),
+        );
+        let winner = line.and_then(|line| Some(line * PARTS + row[line * PARTS..].iter().position(|&x| x == max)?));
         row.fill(if nan { A::nan() } else { A::zero() });
         if let Some(y) = winner.filter(|_| !nan).and_then(|winner| row.get_mut(winner)) {
             *y = A::one();

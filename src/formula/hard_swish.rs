@@ -22,6 +22,7 @@ const THIRD: (f64, f64) = (0.3333333333333333, 1.850371707708594e-17);
 pub struct HardSwish;
 
 impl Pointwise for HardSwish {
+    const COST: Cost = Cost::Memory;
     fn name(&self) -> &'static str {
         "hard_swish"
     }
@@ -39,8 +40,5 @@ impl Pointwise for HardSwish {
     }
     fn kinks(&self) -> Vec<f64> {
         vec![-3.0, 3.0]
-    }
-    fn cost(&self) -> Cost {
-        Cost::Memory
     }
 }

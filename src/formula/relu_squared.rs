@@ -16,6 +16,7 @@ use crate::{
 pub struct ReLUSquared;
 
 impl Pointwise for ReLUSquared {
+    const COST: Cost = Cost::Memory;
     fn name(&self) -> &'static str {
         "relu_squared"
     }
@@ -27,8 +28,5 @@ impl Pointwise for ReLUSquared {
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
         x.at_least(0.0) * 2.0
-    }
-    fn cost(&self) -> Cost {
-        Cost::Memory
     }
 }

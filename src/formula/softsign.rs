@@ -19,6 +19,7 @@ use crate::{
 pub struct Softsign;
 
 impl Pointwise for Softsign {
+    const COST: Cost = Cost::Arithmetic;
     fn name(&self) -> &'static str {
         "softsign"
     }
@@ -35,8 +36,5 @@ impl Pointwise for Softsign {
         let inverse = Pair::sum(magnitude, x.splat(1.0)).reciprocal().pair();
         let vanishing = f64::powi(2.0, if T::SINGLE { 80 } else { 600 });
         T::select(magnitude.gt(vanishing), x.splat(0.0), inverse.product(inverse).round())
-    }
-    fn cost(&self) -> Cost {
-        Cost::Arithmetic
     }
 }

@@ -16,6 +16,7 @@ use crate::{
 pub struct SparsePlus;
 
 impl Pointwise for SparsePlus {
+    const COST: Cost = Cost::Memory;
     fn name(&self) -> &'static str {
         "sparse_plus"
     }
@@ -27,8 +28,5 @@ impl Pointwise for SparsePlus {
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
         (x.at_least(-1.0).at_most(1.0) + 1.0) * 0.5
-    }
-    fn cost(&self) -> Cost {
-        Cost::Memory
     }
 }

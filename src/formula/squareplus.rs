@@ -43,6 +43,7 @@ impl Squareplus {
 }
 
 impl Pointwise for Squareplus {
+    const COST: Cost = Cost::Arithmetic;
     fn name(&self) -> &'static str {
         "squareplus"
     }
@@ -74,8 +75,5 @@ impl Pointwise for Squareplus {
         let above = half_sum.quotient(root);
         let finite = T::select(x.lt(0.0), below, above);
         T::select(x.is(f64::INFINITY), x.splat(1.0), T::select(x.is(f64::NEG_INFINITY), x.splat(0.0), finite))
-    }
-    fn cost(&self) -> Cost {
-        Cost::Arithmetic
     }
 }

@@ -1,21 +1,21 @@
-//! Kernels that are bound by memory: results leave them by chunks, into a slice or into new memory.
+//! The loops of the kernels: results leave them by chunks, into a slice or into new memory.
 
 use fearless_simd::{Level, Simd, SimdBase, SimdMask};
 
 use crate::{
     element::Element,
     kernel::{Keep, Output, Read, WORD, ahead, at_level, both_at, in_two, in_two_inplace, inplace, load, padded, spacious, value_at},
-    pointwise::{Pointwise, TwoSlope},
+    pointwise::{Cost, Pointwise, TwoSlope},
     real::{Lanes, Real as _},
-    threads::{Make, Parts, Sink, Split},
+    threads::{Make, Parts, Sink},
 };
 
 /// How many elements make a chunk: half of those that a word of bits stands for.
 pub(crate) const CHUNK: usize = WORD / 2;
 
-impl<A: Copy> Sink<[A; CHUNK]> for &mut [A] {
+impl<A: Copy, const N: usize> Sink<[A; N]> for &mut [A] {
     #[inline(always)]
-    fn put(self, results: [A; CHUNK]) -> Self {
+    fn put(self, results: [A; N]) -> Self {
         match self.split_first_chunk_mut() {
             Some((here, behind)) => {
                 *here = results;
@@ -35,7 +35,7 @@ impl<Q, R, S: Sink<Q>, T: Sink<R>> Sink<(Q, R)> for (S, T) {
 
 /// Gives `sink` what `f` makes of each whole chunk and the place where it starts.
 #[inline(always)]
-pub(crate) fn each_chunk<S: Simd, A: Element, R, T: Sink<R>>(simd: S, input: &[A], sink: T, mut f: impl FnMut(usize, &[A; CHUNK]) -> R) -> T {
+pub(crate) fn each_chunk<const N: usize, S: Simd, A: Element, R, T: Sink<R>>(simd: S, input: &[A], sink: T, mut f: impl FnMut(usize, &[A; N]) -> R) -> T {
     let mut start = 0;
     ahead(
         spacious(simd),
@@ -44,34 +44,34 @@ pub(crate) fn each_chunk<S: Simd, A: Element, R, T: Sink<R>>(simd: S, input: &[A
         |chunk| *chunk,
         sink,
         #[inline(always)]
-        |sink, chunk| {
+        |chunk| {
             let results = f(start, chunk);
-            start += CHUNK;
-            sink.put(results)
+            start += N;
+            results
         },
     )
 }
 
 /// Numbers that are replaced, or read and their successors written elsewhere.
-trait Chunks<A> {
+trait Chunks<A, const N: usize> {
     /// What takes further results.
     type Behind;
     /// Replaces each whole chunk by what `f` makes of it and of the place where it starts.
-    fn each<S: Simd>(self, simd: S, f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) -> Self::Behind;
+    fn each<S: Simd>(self, simd: S, f: impl FnMut(usize, &[A; N]) -> [A; N]) -> Self::Behind;
 }
 
-impl<A: Element, T: Sink<[A; CHUNK]>> Chunks<A> for (&[A], T) {
+impl<A: Element, T: Sink<[A; N]>, const N: usize> Chunks<A, N> for (&[A], T) {
     type Behind = T;
     #[inline(always)]
-    fn each<S: Simd>(self, simd: S, f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) -> T {
+    fn each<S: Simd>(self, simd: S, f: impl FnMut(usize, &[A; N]) -> [A; N]) -> T {
         each_chunk(simd, self.0, self.1, f)
     }
 }
 
-impl<A: Element> Chunks<A> for &mut [A] {
+impl<A: Element, const N: usize> Chunks<A, N> for &mut [A] {
     type Behind = ();
     #[inline(always)]
-    fn each<S: Simd>(self, _simd: S, mut f: impl FnMut(usize, &[A; CHUNK]) -> [A; CHUNK]) {
+    fn each<S: Simd>(self, _simd: S, mut f: impl FnMut(usize, &[A; N]) -> [A; N]) {
         let chunks = self.as_chunks_mut().0;
         // A chunk is read before the one in front of it is written. Of a selection between a number just read and another, written in the same place, the
         // compiler makes a masked store, which takes some CPUs (Zen 3) four times as long.
@@ -79,16 +79,16 @@ impl<A: Element> Chunks<A> for &mut [A] {
         for i in 0..chunks.len() {
             let Some(chunk) = next else { break };
             next = chunks.get(i + 1).copied();
-            chunks[i] = f(i * CHUNK, &chunk);
+            chunks[i] = f(i * N, &chunk);
         }
     }
 }
 
 /// `f` of each vector of a chunk and the vector's place.
 #[inline(always)]
-pub(crate) fn map_chunk<S: Simd, A: Element>(simd: S, chunk: &[A; CHUNK], mut f: impl FnMut(usize, Lanes<S, A>) -> Lanes<S, A>) -> [A; CHUNK] {
+pub(crate) fn map_chunk<const N: usize, S: Simd, A: Element>(simd: S, chunk: &[A; N], mut f: impl FnMut(usize, Lanes<S, A>) -> Lanes<S, A>) -> [A; N] {
     let n = A::Native::<S>::LEN;
-    let mut results = [A::zero(); CHUNK];
+    let mut results = [A::zero(); N];
     for (i, (x, y)) in chunk.chunks_exact(n).zip(results.chunks_exact_mut(n)).enumerate() {
         f(i * n, load(simd, x)).0.store_slice(y);
     }
@@ -96,43 +96,28 @@ pub(crate) fn map_chunk<S: Simd, A: Element>(simd: S, chunk: &[A; CHUNK], mut f:
 }
 
 /// What the whole chunks of one slice, and what goes beside it, become.
-trait Chunkwise<A, K>: Sync {
-    fn run<S: Simd, T: Sink<[A; CHUNK]>>(&self, simd: S, input: &[A], beside: K, sink: T) -> T;
+trait Chunkwise<A, K, const N: usize>: Sync {
+    fn run<S: Simd, T: Sink<[A; N]>>(&self, simd: S, input: &[A], beside: K, sink: T) -> T;
 }
 
 /// The same at a level.
 struct AtLevel<F>(Level, F);
 
-impl<A: Element, K, F: Chunkwise<A, K>> Make<(&[A], K), [A; CHUNK]> for AtLevel<F> {
-    const EACH: usize = CHUNK;
+impl<A: Element, K, F: Chunkwise<A, K, N>, const N: usize> Make<(&[A], K), [A; N]> for AtLevel<F> {
+    const EACH: usize = N;
     #[inline(always)]
-    fn make<T: Sink<[A; CHUNK]>>(&self, count: usize, (input, beside): (&[A], K), sink: T) -> T {
+    fn make<T: Sink<[A; N]>>(&self, count: usize, (input, beside): (&[A], K), sink: T) -> T {
         at_level!(self.0, simd => self.1.run(simd, &input[..count], beside, sink))
     }
 }
 
-/// What becomes of whole chunks, in new memory with room for all.
+/// Into a slice, or into new memory with room for one more chunk: a loop for each.
 #[inline(always)]
-fn new<A: Element, K: Split>(level: Level, parts: Parts, input: &[A], beside: K, of: impl Chunkwise<A, K>) -> Vec<A> {
-    if input.len() > parts.most {
-        return parts.collect(input.len(), (input, beside), &AtLevel(level, of)).into_flattened();
+fn run<const N: usize, A: Element>(of: impl for<'a> Chunkwise<A, Keep<'a, A>, N>, level: Level, input: &[A], output: Output<'_, A>, keep: Keep<'_, A>) {
+    match output {
+        Output::Slice(values) => at_level!(level, simd => _ = of.run(simd, input, keep, values)),
+        Output::New(parts, values) => *values = parts.collect(input.len(), (input, keep), &AtLevel(level, of)).into_flattened(),
     }
-    at_level!(level, simd => here(
-        input.len(),
-        #[inline(always)]
-        |sink| {
-            of.run(simd, input, beside, sink);
-        },
-    ))
-}
-
-/// New memory with the results that `fill` gives in whole chunks, and room for so many and those that do not fill a chunk. To be called where the instruction set is
-/// known, so that the compiler knows how long the `Vec` is and where it lies.
-#[inline(always)]
-fn here<A: Element>(count: usize, fill: impl FnOnce(&mut Vec<[A; CHUNK]>)) -> Vec<A> {
-    let mut chunks = Vec::with_capacity(count / CHUNK + 1);
-    fill(&mut chunks);
-    chunks.into_flattened()
 }
 
 /// Adds the results that do not fill a chunk.
@@ -144,56 +129,104 @@ fn complete<A: Element>(results: &mut Vec<A>, count: usize, last: impl FnOnce(us
     }
 }
 
-/// The smooth functions for which memory is the limit.
 #[inline(always)]
-pub(super) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: Output<'_, A>, mut keep: Keep<'_, A>) {
-    let body = |input: &[A], output: Output<'_, A>, keep: Keep<'_, A>| {
-        at_level!(level, simd => match output {
-            Output::Slice(values) => smooth_values(simd, formula, input, values, keep),
-            Output::New(values) => *values = here(
-                input.len(),
-                #[inline(always)]
-                |sink| smooth_values(simd, formula, input, sink, keep),
+pub(crate) fn run_smooth<P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: Output<'_, A>, keep: Keep<'_, A>) {
+    if const { matches!(P::COST, Cost::Memory) } {
+        match (input, output, keep) {
+            (None, Output::Slice(values), Keep::Nothing) => in_two_inplace::<CHUNK, A>(
+                values,
+                Keep::Nothing,
+                |values, _| at_level!(level, simd => values_at::<CHUNK, _, _, _, _>(simd, formula, values)),
+                &|input, output, keep| run::<CHUNK, A>(Smooth(formula), level, input, output, keep),
             ),
-        });
-    };
-    match (input, output, &mut keep) {
-        (None, Output::Slice(values), keep @ Keep::Derivative(_)) => {
-            inplace(values, |input, values, range| in_two::<CHUNK, A>(input, Output::Slice(values), keep.part(range), body));
+            (input, output, keep) => run_blocks::<CHUNK, P, A>(formula, level, input, output, keep),
         }
-        (input, output, _) => run(input, output, keep, body, |values, _| at_level!(level, simd => values_at(simd, formula, values))),
+    } else if const { size_of::<A>() == size_of::<f64>() } {
+        run_blocks::<{ LANES / 2 }, P, A>(formula, level, input, output, keep);
+    } else {
+        run_blocks::<LANES, P, A>(formula, level, input, output, keep);
     }
 }
 
-/// Calls `body` for an input, `inplace` for values that are replaced, with whole chunks.
+/// How many `f32` the longest vectors hold. Formulas that take their time go by chunks of one such vector: of two, the compiler would have to keep twice as many
+/// numbers in registers.
+const LANES: usize = 16;
+
+/// In place by blocks, which are copied first.
 #[inline(always)]
-fn run<A: Element>(
-    input: Option<&[A]>,
-    output: Output<'_, A>,
-    keep: Keep<'_, A>,
-    body: impl Fn(&[A], Output<'_, A>, Keep<'_, A>),
-    inplace: impl FnOnce(&mut [A], Keep<'_, A>),
-) {
+fn run_blocks<const N: usize, P: Pointwise, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: Output<'_, A>, mut keep: Keep<'_, A>) {
+    let body = |input: &[A], output: Output<'_, A>, keep: Keep<'_, A>| run::<N, A>(Smooth(formula), level, input, output, keep);
+    match (input, output) {
+        (Some(input), output) => in_two::<N, A>(input, output, keep, body),
+        (None, Output::Slice(values)) => inplace(values, |input, values, range| in_two::<N, A>(input, Output::Slice(values), keep.part(range), body)),
+        (None, Output::New(..)) => {}
+    }
+}
+
+#[inline(always)]
+pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: Output<'_, A>, keep: Keep<'_, A>) {
+    let body = |input: &[A], output: Output<'_, A>, keep: Keep<'_, A>| run(Sloped(formula), level, input, output, keep);
     match (input, output) {
         (Some(input), output) => in_two::<CHUNK, A>(input, output, keep, body),
-        (None, Output::Slice(values)) => in_two_inplace::<CHUNK, A>(values, keep, inplace, &body),
-        (None, Output::New(_)) => {}
+        (None, Output::Slice(values)) => {
+            in_two_inplace::<CHUNK, A>(values, keep, |values, keep| at_level!(level, simd => two_slope_values(simd, formula, values, keep)), &body);
+        }
+        (None, Output::New(..)) => {}
+    }
+}
+
+struct Smooth<P>(P);
+
+impl<P: Pointwise, A: Element, const N: usize> Chunkwise<A, Keep<'_, A>, N> for Smooth<P> {
+    #[inline(always)]
+    fn run<S: Simd, T: Sink<[A; N]>>(&self, simd: S, input: &[A], keep: Keep<'_, A>, sink: T) -> T {
+        let Keep::Derivative(derivative) = keep else { return values_at(simd, self.0, (input, sink)) };
+        each_chunk(
+            simd,
+            input,
+            (sink, derivative),
+            #[inline(always)]
+            |_, x| {
+                let mut slopes = [A::zero(); N];
+                let values = map_chunk(
+                    simd,
+                    x,
+                    #[inline(always)]
+                    |i, x| {
+                        let (value, slope) = both_at(self.0, x);
+                        slope.0.store_slice(&mut slopes[i..i + A::Native::<S>::LEN]);
+                        value
+                    },
+                );
+                (values, slopes)
+            },
+        )
+        .0
+    }
+}
+
+struct Sloped<P>(P);
+
+impl<P: TwoSlope, A: Element> Chunkwise<A, Keep<'_, A>, CHUNK> for Sloped<P> {
+    #[inline(always)]
+    fn run<S: Simd, T: Sink<[A; CHUNK]>>(&self, simd: S, input: &[A], keep: Keep<'_, A>, sink: T) -> T {
+        two_slope_values(simd, self.0, (input, sink), keep)
     }
 }
 
 #[inline(always)]
-fn values_at<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, chunks: impl Chunks<A>) {
+fn values_at<const N: usize, S: Simd, P: Pointwise, A: Element, C: Chunks<A, N>>(simd: S, formula: P, chunks: C) -> C::Behind {
     each_vector(
         simd,
         chunks,
         #[inline(always)]
         |x| value_at(formula, x),
-    );
+    )
 }
 
 /// Replaces each vector of the whole chunks by `f` of it.
 #[inline(always)]
-fn each_vector<S: Simd, A: Element>(simd: S, chunks: impl Chunks<A>, mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) {
+fn each_vector<const N: usize, S: Simd, A: Element, C: Chunks<A, N>>(simd: S, chunks: C, mut f: impl FnMut(Lanes<S, A>) -> Lanes<S, A>) -> C::Behind {
     chunks.each(
         simd,
         #[inline(always)]
@@ -205,57 +238,12 @@ fn each_vector<S: Simd, A: Element>(simd: S, chunks: impl Chunks<A>, mut f: impl
                 |_, x| f(x),
             )
         },
-    );
-}
-
-#[inline(always)]
-fn smooth_values<S: Simd, P: Pointwise, A: Element>(simd: S, formula: P, input: &[A], sink: impl Sink<[A; CHUNK]>, keep: Keep<'_, A>) {
-    let Keep::Derivative(derivative) = keep else { return values_at(simd, formula, (input, sink)) };
-    each_chunk(
-        simd,
-        input,
-        (sink, derivative),
-        #[inline(always)]
-        |_, x| {
-            let mut slopes = [A::zero(); CHUNK];
-            let values = map_chunk(
-                simd,
-                x,
-                #[inline(always)]
-                |i, x| {
-                    let (value, slope) = both_at(formula, x);
-                    slope.0.store_slice(&mut slopes[i..i + A::Native::<S>::LEN]);
-                    value
-                },
-            );
-            (values, slopes)
-        },
-    );
-}
-
-#[inline(always)]
-pub(crate) fn run_two_slope<P: TwoSlope, A: Element>(formula: P, level: Level, input: Option<&[A]>, output: Output<'_, A>, keep: Keep<'_, A>) {
-    run(
-        input,
-        output,
-        keep,
-        |input, output, keep| {
-            at_level!(level, simd => match output {
-                Output::Slice(values) => two_slope_values(simd, formula, (input, values), keep),
-                Output::New(values) => *values = here(
-                    input.len(),
-                    #[inline(always)]
-                    |sink| two_slope_values(simd, formula, (input, sink), keep),
-                ),
-            });
-        },
-        |values, keep| at_level!(level, simd => two_slope_values(simd, formula, values, keep)),
-    );
+    )
 }
 
 /// Values, and one bit an element where they are kept: 64 elements fill a word.
 #[inline(always)]
-fn two_slope_values<S: Simd, P: TwoSlope, A: Element>(simd: S, formula: P, chunks: impl Chunks<A>, keep: Keep<'_, A>) {
+fn two_slope_values<S: Simd, P: TwoSlope, A: Element, C: Chunks<A, CHUNK>>(simd: S, formula: P, chunks: C, keep: Keep<'_, A>) -> C::Behind {
     let Keep::Bits(bits) = keep else {
         return each_vector(
             simd,
@@ -282,7 +270,7 @@ fn two_slope_values<S: Simd, P: TwoSlope, A: Element>(simd: S, formula: P, chunk
             *word = if start % WORD == 0 { upper } else { *word | upper << CHUNK };
             values
         },
-    );
+    )
 }
 
 /// `output = gradient · derivative`, in place without a gradient.
@@ -315,7 +303,7 @@ fn product<S: Simd, A: Element, T: Sink<[A; CHUNK]>>(simd: S, gradient: &[A], de
         |(g, d)| (*g, *d),
         sink,
         #[inline(always)]
-        |sink, (g, d)| sink.put(product_of_chunks(simd, g, d)),
+        |(g, d)| product_of_chunks(simd, g, d),
     )
 }
 
@@ -350,12 +338,12 @@ pub(crate) fn choose<A: Element>(level: Level, gradient: Option<&[A]>, bits: &[u
 pub(crate) fn new_backward<A: Element>(level: Level, parts: Parts, gradient: &[A], read: Read<'_, A>) -> Option<Vec<A>> {
     match read {
         Read::Derivative(derivative) => {
-            let mut results = new(level, parts, gradient, derivative, Product);
+            let mut results = parts.collect(gradient.len(), (gradient, derivative), &AtLevel(level, Product)).into_flattened();
             complete(&mut results, gradient.len(), |start, last| multiply(level, Some(&gradient[start..]), &derivative[start..], last));
             Some(results)
         }
         Read::Bits(bits, lower, upper) => {
-            let mut results = new(level, parts, gradient, read, Chosen);
+            let mut results = parts.collect(gradient.len(), (gradient, read), &AtLevel(level, Chosen)).into_flattened();
             complete(&mut results, gradient.len(), |start, last| {
                 choose(level, Some(&gradient[start..]), &[bits[start / WORD] >> (start % WORD)], last, lower, upper);
             });
@@ -367,7 +355,7 @@ pub(crate) fn new_backward<A: Element>(level: Level, parts: Parts, gradient: &[A
 
 struct Product;
 
-impl<A: Element> Chunkwise<A, &[A]> for Product {
+impl<A: Element> Chunkwise<A, &[A], CHUNK> for Product {
     #[inline(always)]
     fn run<S: Simd, T: Sink<[A; CHUNK]>>(&self, simd: S, gradient: &[A], derivative: &[A], sink: T) -> T {
         product(simd, gradient, derivative, sink)
@@ -376,7 +364,7 @@ impl<A: Element> Chunkwise<A, &[A]> for Product {
 
 struct Chosen;
 
-impl<A: Element> Chunkwise<A, Read<'_, A>> for Chosen {
+impl<A: Element> Chunkwise<A, Read<'_, A>, CHUNK> for Chosen {
     #[inline(always)]
     fn run<S: Simd, T: Sink<[A; CHUNK]>>(&self, simd: S, gradient: &[A], read: Read<'_, A>, sink: T) -> T {
         match read {
@@ -387,7 +375,7 @@ impl<A: Element> Chunkwise<A, Read<'_, A>> for Chosen {
 }
 
 #[inline(always)]
-fn chosen<S: Simd, A: Element, C: Chunks<A>>(simd: S, gradient: C, bits: &[u64], lower: f64, upper: f64) -> C::Behind {
+fn chosen<S: Simd, A: Element, C: Chunks<A, CHUNK>>(simd: S, gradient: C, bits: &[u64], lower: f64, upper: f64) -> C::Behind {
     gradient.each(
         simd,
         #[inline(always)]

@@ -363,21 +363,20 @@ fn gradients<S: Simd, A: Element>(
     slopes: impl Fn(usize, usize) -> [A; CHUNK],
     mut add: impl FnMut(usize, A::Work<S>),
 ) {
-    let ((gradients, g), (inputs, x), (outputs, y)) = (gradient.as_chunks(), input.as_chunks(), output.as_chunks_mut());
-    let (mut outputs, mut start) = (outputs.iter_mut(), 0);
-    ahead(
+    let ((gradients, g), (inputs, x)) = (gradient.as_chunks(), input.as_chunks());
+    let mut start = 0;
+    let y = ahead(
         // A line of `f64` would take too many registers.
         spacious(simd) && A::Native::<S>::LEN == PARTS,
         gradients.iter().zip(inputs),
         #[inline(always)]
         |(g, x)| (*g, *x),
-        (),
+        output,
         #[inline(always)]
-        |(), (g, x)| {
-            if let Some(y) = outputs.next() {
-                *y = gradients_of_line(simd, g, x, &slopes(start, PARTS), &mut add);
-            }
+        |(g, x)| {
+            let results = gradients_of_line(simd, g, x, &slopes(start, PARTS), &mut add);
             start += PARTS;
+            results
         },
     );
     if !y.is_empty() {

@@ -16,7 +16,7 @@ impl Parts {
     }
 
     pub(crate) fn collect<P: Split, R, M: Make<P, R>>(self, total: usize, whole: P, maker: &M) -> Vec<R> {
-        let mut results = Vec::with_capacity(total.div_ceil(M::EACH));
+        let mut results = Vec::with_capacity(total / M::EACH + 1);
         maker.make(total, whole, &mut results);
         results
     }

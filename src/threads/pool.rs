@@ -13,8 +13,8 @@ pub(super) use rayon::current_num_threads as threads;
 use rayon::{
     ThreadPool, ThreadPoolBuilder,
     iter::{
-        ParallelExtend as _, ParallelIterator,
-        plumbing::{Folder, Reducer as _, UnindexedConsumer},
+        IndexedParallelIterator, IntoParallelIterator as _, ParallelIterator,
+        plumbing::{Consumer, Folder, ProducerCallback, Reducer as _, UnindexedConsumer},
     },
 };
 
@@ -190,10 +190,11 @@ fn tree(threads: u32, work: Work<'_>) -> u32 {
 }
 
 impl Parts {
-    /// The results of so many elements, in new memory that has room for what is left of these too. Each is written but once, by several threads side by side.
+    /// The results of so many elements, in new memory that has room for one more. Each is written but once, by several threads side by side where there are parts.
+    #[inline]
     pub(crate) fn collect<P: Split, R: Send, M: Make<P, R>>(self, total: usize, whole: P, maker: &M) -> Vec<R> {
-        let mut results = Vec::with_capacity(total.div_ceil(M::EACH));
-        results.par_extend(Collect { parts: self, total, whole, maker, result: PhantomData });
+        let mut results = Vec::with_capacity(total / M::EACH + 1);
+        Collect { parts: self, total, whole, maker, result: PhantomData }.collect_into_vec(&mut results);
         results
     }
 }
@@ -210,30 +211,55 @@ struct Collect<'a, P, M, R> {
 impl<P: Split, R: Send, M: Make<P, R>> ParallelIterator for Collect<'_, P, M, R> {
     type Item = R;
 
-    // Where this is known, the memory may be cut at any place.
-    fn opt_len(&self) -> Option<usize> {
-        Some(self.total / M::EACH)
+    fn drive_unindexed<C: UnindexedConsumer<R>>(self, consumer: C) -> C::Result {
+        self.drive(consumer)
+    }
+}
+
+// Where there is an index for each, the memory may be cut at any place.
+impl<P: Split, R: Send, M: Make<P, R>> IndexedParallelIterator for Collect<'_, P, M, R> {
+    fn len(&self) -> usize {
+        self.total / M::EACH
     }
 
-    fn drive_unindexed<C: UnindexedConsumer<R>>(self, consumer: C) -> C::Result {
-        let (mut unfilled, mut reducers) = (Vec::new(), Vec::new());
-        let mut behind = consumer;
-        for (count, part) in self.parts.cut(self.total, self.whole) {
-            let (here, rest, reducer) = behind.split_at(count / M::EACH);
-            unfilled.push((here, count, part));
-            reducers.push(reducer);
-            behind = rest;
+    #[inline(always)]
+    fn drive<C: Consumer<R>>(self, consumer: C) -> C::Result {
+        let Self { parts, total, whole, maker, .. } = self;
+        if total <= parts.most {
+            return maker.make(total, whole, Unfilled(consumer.into_folder())).0.complete();
         }
-        let mut filled: Vec<_> = iter::repeat_with(|| None).take(unfilled.len()).collect();
-        self.parts.share(unfilled.into_iter().zip(&mut filled), |((memory, count, part), filled)| {
-            *filled = Some(self.maker.make(count, part, Unfilled(memory.into_folder())).0.complete());
-        });
-        let end = behind.into_folder().complete();
-        filled.into_iter().zip(reducers).rev().fold(end, |behind, (here, reducer)| match here {
-            Some(here) => reducer.reduce(here, behind),
-            None => behind,
-        })
+        side_by_side(parts, total, whole, M::EACH, consumer, &|count, part, memory| maker.make(count, part, Unfilled(memory)).0)
     }
+
+    fn with_producer<B: ProducerCallback<R>>(self, callback: B) -> B::Output {
+        self.parts.collect(self.total, self.whole, self.maker).into_par_iter().with_producer(callback)
+    }
+}
+
+/// What `make` puts into the memory of a consumer, `each` elements for a result. In a function of its own, which is compiled once for all makers.
+fn side_by_side<P: Split, R, C: Consumer<R>>(
+    parts: Parts,
+    total: usize,
+    whole: P,
+    each: usize,
+    consumer: C,
+    make: &(dyn Fn(usize, P, C::Folder) -> C::Folder + Sync),
+) -> C::Result {
+    let (mut unfilled, mut reducers) = (Vec::new(), Vec::new());
+    let mut behind = consumer;
+    for (count, part) in parts.cut(total, whole) {
+        let (here, rest, reducer) = behind.split_at(count / each);
+        unfilled.push((here, count, part));
+        reducers.push(reducer);
+        behind = rest;
+    }
+    let mut filled: Vec<_> = iter::repeat_with(|| None).take(unfilled.len()).collect();
+    parts.share(unfilled.into_iter().zip(&mut filled), |((memory, count, part), filled)| *filled = Some(make(count, part, memory.into_folder()).complete()));
+    let end = behind.into_folder().complete();
+    filled.into_iter().zip(reducers).rev().fold(end, |behind, (here, reducer)| match here {
+        Some(here) => reducer.reduce(here, behind),
+        None => behind,
+    })
 }
 
 /// Memory that holds nothing yet, as rayon gives it out.

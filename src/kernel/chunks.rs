@@ -181,28 +181,38 @@ impl<P: Pointwise, A: Element, const N: usize> Chunkwise<A, Keep<'_, A>, N> for 
     #[inline(always)]
     fn run<S: Simd, T: Sink<[A; N]>>(&self, simd: S, input: &[A], keep: Keep<'_, A>, sink: T) -> T {
         let Keep::Derivative(derivative) = keep else { return values_at(simd, self.0, (input, sink)) };
-        each_chunk(
-            simd,
-            input,
-            (sink, derivative),
-            #[inline(always)]
-            |_, x| {
-                let mut slopes = [A::zero(); N];
-                let values = map_chunk(
-                    simd,
-                    x,
-                    #[inline(always)]
-                    |i, x| {
-                        let (value, slope) = both_at(self.0, x);
-                        slope.0.store_slice(&mut slopes[i..i + A::Native::<S>::LEN]);
-                        value
-                    },
-                );
-                (values, slopes)
-            },
-        )
-        .0
+        // Asked here, so that a loop has but one of the two ways, where the answer depends on a parameter.
+        if self.0.widens() {
+            both::<true, N, _, _, _, _>(simd, self.0, input, (sink, derivative))
+        } else {
+            both::<false, N, _, _, _, _>(simd, self.0, input, (sink, derivative))
+        }
     }
+}
+
+#[inline(always)]
+fn both<const WIDE: bool, const N: usize, S: Simd, P: Pointwise, A: Element, T: Sink<[A; N]>>(simd: S, formula: P, input: &[A], sinks: (T, &mut [A])) -> T {
+    each_chunk(
+        simd,
+        input,
+        sinks,
+        #[inline(always)]
+        |_, x| {
+            let mut slopes = [A::zero(); N];
+            let values = map_chunk(
+                simd,
+                x,
+                #[inline(always)]
+                |i, x| {
+                    let (value, slope) = both_at::<WIDE, _, _, _>(formula, x);
+                    slope.0.store_slice(&mut slopes[i..i + A::Native::<S>::LEN]);
+                    value
+                },
+            );
+            (values, slopes)
+        },
+    )
+    .0
 }
 
 struct Sloped<P>(P);
@@ -216,12 +226,21 @@ impl<P: TwoSlope, A: Element> Chunkwise<A, Keep<'_, A>, CHUNK> for Sloped<P> {
 
 #[inline(always)]
 fn values_at<const N: usize, S: Simd, P: Pointwise, A: Element, C: Chunks<A, N>>(simd: S, formula: P, chunks: C) -> C::Behind {
-    each_vector(
-        simd,
-        chunks,
-        #[inline(always)]
-        |x| value_at(formula, x),
-    )
+    if formula.widens() {
+        each_vector(
+            simd,
+            chunks,
+            #[inline(always)]
+            |x| value_at::<true, _, _, _>(formula, x),
+        )
+    } else {
+        each_vector(
+            simd,
+            chunks,
+            #[inline(always)]
+            |x| value_at::<false, _, _, _>(formula, x),
+        )
+    }
 }
 
 /// Replaces each vector of the whole chunks by `f` of it.

@@ -408,8 +408,8 @@ pub(crate) fn padded<const N: usize, A: Element>(elements: &[A]) -> [A; N] {
 
 /// f(x), computed in wider numbers if the formula asks for them.
 #[inline(always)]
-fn value_at<const WIDE: bool, P: Pointwise, S: Simd, A: Element>(formula: P, x: Lanes<S, A>) -> Lanes<S, A> {
-    if WIDE { formula.value(A::Work::<S>::widen(x)).narrow() } else { formula.value(x) }
+fn value_at<P: Pointwise, S: Simd, A: Element>(formula: P, x: Lanes<S, A>) -> Lanes<S, A> {
+    if formula.widens() { formula.value(A::Work::<S>::widen(x)).narrow() } else { formula.value(x) }
 }
 
 /// f(x) and f'(x), likewise.

@@ -226,21 +226,12 @@ impl<P: TwoSlope, A: Element> Chunkwise<A, Keep<'_, A>, CHUNK> for Sloped<P> {
 
 #[inline(always)]
 fn values_at<const N: usize, S: Simd, P: Pointwise, A: Element, C: Chunks<A, N>>(simd: S, formula: P, chunks: C) -> C::Behind {
-    if formula.widens() {
-        each_vector(
-            simd,
-            chunks,
-            #[inline(always)]
-            |x| value_at::<true, _, _, _>(formula, x),
-        )
-    } else {
-        each_vector(
-            simd,
-            chunks,
-            #[inline(always)]
-            |x| value_at::<false, _, _, _>(formula, x),
-        )
-    }
+    each_vector(
+        simd,
+        chunks,
+        #[inline(always)]
+        |x| value_at(formula, x),
+    )
 }
 
 /// Replaces each vector of the whole chunks by `f` of it.

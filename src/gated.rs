@@ -284,7 +284,9 @@ pub(crate) fn forward<A: Element>(
         let (a, b) = halves(input, axis);
         let (a, far) = (Reader::new(&record.order, a), far::<A>(output.len()));
         let keep = (a.source(), (&mut gate[..], (&mut slope[..], bits)));
-        pass(&record.order, kernel.cost(), Some(&b), &mut output, keep, &|b, y, mut keep| {
+        // Three arrays are written, so that threads pay where they pay in `backward`.
+        let cost = if kernel.cost() == Cost::Memory { Cost::Arithmetic } else { kernel.cost() };
+        pass(&record.order, cost, Some(&b), &mut output, keep, &|b, y, mut keep| {
             for (b, y) in b.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
                 let (now, later) = keep.split(y.len());
                 let (a, (gate, (slope, bits))) = now;

@@ -3,7 +3,7 @@
 use std::{array, cmp::Reverse, hint::black_box, iter, ops::Range};
 
 use ndarray::{
-    Array1, ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension,
+    Array, Array1, ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension,
     ErrorKind, Ix2, Ix3, IxDyn, RemoveAxis, ShapeArg, ShapeError,
 };
 
@@ -97,11 +97,11 @@ impl Order {
         match (self.layout(shape), shape) {
             // Of a fixed dimension first, which asks less: small arrays have few axes.
             (None, [_]) => Array1::from_vec(values).into_dyn(),
-            (None, &[a, b]) => shaped(values, (a, b)),
-            (None, &[a, b, c]) => shaped(values, (a, b, c)),
-            (None, &[a, b, c, d]) => shaped(values, (a, b, c, d)),
-            (None, _) => shaped(values, shape),
-            (Some((lengths, places)), _) => shaped(values, lengths).permuted_axes(places),
+            (None, &[a, b]) => Array1::shaped(values, (a, b)).into_dyn(),
+            (None, &[a, b, c]) => Array1::shaped(values, (a, b, c)).into_dyn(),
+            (None, &[a, b, c, d]) => Array1::shaped(values, (a, b, c, d)).into_dyn(),
+            (None, _) => Array1::shaped(values, shape),
+            (Some((lengths, places)), _) => Array1::shaped(values, lengths).permuted_axes(places),
         }
     }
 
@@ -213,11 +213,18 @@ fn pass_views<A: Element, K: Split>(
     }
 }
 
-/// By a reshape, which asks less than `from_shape_vec`, and by `match`: what moves an array into a `Result` and out of it again takes twice as long as a small function.
-fn shaped<A>(values: Vec<A>, shape: impl ShapeArg) -> ArrayD<A> {
-    match Array1::from_vec(values).into_shape_with_order(shape) {
-        Ok(array) => array.into_dyn(),
-        Err(_) => unreachable!("there are as many values as the shape says"),
+/// A trait for a type of ndarray's: the compiler puts its methods where it puts ndarray's own, and inlines those.
+trait Owning<A> {
+    /// By a reshape, which asks less than `from_shape_vec`, and by `match`: what moves an array into a `Result` and out of it again takes twice as long as a small function.
+    fn shaped<S: ShapeArg>(values: Vec<A>, shape: S) -> Array<A, S::Dim>;
+}
+
+impl<A> Owning<A> for Array1<A> {
+    fn shaped<S: ShapeArg>(values: Vec<A>, shape: S) -> Array<A, S::Dim> {
+        match Self::from_vec(values).into_shape_with_order(shape) {
+            Ok(array) => array,
+            Err(_) => unreachable!("there are as many values as the shape says"),
+        }
     }
 }
 

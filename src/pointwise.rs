@@ -39,7 +39,37 @@ use crate::real::Real;
 /// # Ok::<(), ndarray_activations::ActivationError>(())
 /// ```
 pub trait Pointwise: Copy + Debug + PartialEq + Send + Sync + 'static {
-    /// How much work one element is.
+    /// How much work one element is: it decides how large an array has to be for threads, and where memory is the limit the kernel stores more at a time.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use ndarray_activations::{Cost, Elementwise, Layer, Pointwise, Real};
+    ///
+    /// /// x².
+    /// #[derive(Clone, Copy, Debug, PartialEq)]
+    /// struct Square;
+    ///
+    /// impl Pointwise for Square {
+    ///     const COST: Cost = Cost::Memory;
+    ///     fn name(&self) -> &'static str {
+    ///         "square"
+    ///     }
+    ///     #[inline(always)]
+    ///     fn value<T: Real>(self, x: T) -> T {
+    ///         x * x
+    ///     }
+    ///     #[inline(always)]
+    ///     fn derivative<T: Real>(self, x: T) -> T {
+    ///         x * 2.0
+    ///     }
+    /// }
+    ///
+    /// let mut layer = Elementwise::of(Square);
+    /// let x = array![-3.0_f32, 0.5].into_dyn();
+    /// assert_eq!(layer.forward(&x)?, array![9.0, 0.25].into_dyn());
+    /// assert_eq!(layer.backward(&x)?, array![18.0, 0.5].into_dyn());
+    /// # Ok::<(), ndarray_activations::ActivationError>(())
+    /// ```
     const COST: Cost = Cost::Transcendental;
 
     /// The name in lower case, such as `"leaky_relu"`.

@@ -15,7 +15,7 @@ use std::{
 
 use common::on_threads;
 use ndarray::{ArrayD, IxDyn, Slice, array};
-use ndarray_activations::{ActivationError, Closures, Custom, Element, Layer, Result};
+use ndarray_activations::{ActivationError, Closures, Cost, Custom, Element, Elementwise, Layer, Pointwise, Real, Result, testing};
 
 fn ramp(shape: &[usize]) -> ArrayD<f64> {
     let n: usize = shape.iter().product();
@@ -176,4 +176,75 @@ fn large_arrays_have_helpers() {
     x.slice_each_axis_mut(|_| Slice::new(0, None, 1 << 10)).fill(1.0);
     assert_eq!(layer.infer(&x).unwrap(), x);
     assert!(threads.lock().unwrap().len() >= if cfg!(feature = "rayon") { rayon::current_num_threads().min(2) } else { 1 });
+}
+
+/// x² + x, computed in one word or in wider numbers as it is told: an example of each cost, for each has loops of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Quadratic<const COST: u8> {
+    wide: bool,
+}
+
+impl<const COST: u8> Pointwise for Quadratic<COST> {
+    const COST: Cost = match COST {
+        0 => Cost::Memory,
+        1 => Cost::Arithmetic,
+        _ => Cost::Transcendental,
+    };
+    fn name(&self) -> &'static str {
+        "quadratic"
+    }
+    fn widens(&self) -> bool {
+        self.wide
+    }
+    #[inline(always)]
+    fn value<T: Real>(self, x: T) -> T {
+        x * x + x
+    }
+    #[inline(always)]
+    fn derivative<T: Real>(self, x: T) -> T {
+        x * 2.0 + 1.0
+    }
+}
+
+/// Whole numbers, of which all results are exact: wherever a loop or a thread ends, what it leaves undone or does twice shows.
+fn every_form_is_exact<A: Element, const COST: u8>(wide: bool) {
+    for length in [0, 1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 1000, 4096 + 17, 300_000 + 41] {
+        let number = |i: usize| A::rounded((i % 2039) as f64 - 1000.0);
+        let x = ArrayD::from_shape_vec(IxDyn(&[length]), (0..length).map(number).collect()).unwrap();
+        let (values, gradient) = (x.mapv(|x| x * x + x), x.mapv(|x| (x + x + A::one()) * x));
+        let mut layer = Elementwise::of(Quadratic::<COST> { wide });
+        assert_eq!(layer.infer(&x).unwrap(), values, "{length}");
+        assert_eq!(layer.forward(&x).unwrap(), values, "{length}");
+        assert_eq!(layer.backward(&x).unwrap(), gradient, "{length}");
+        let mut y = ArrayD::zeros(x.raw_dim());
+        layer.infer_into(x.view(), y.view_mut()).unwrap();
+        assert_eq!(y, values, "{length}");
+        let mut y = x.clone();
+        layer.infer_inplace(y.view_mut()).unwrap();
+        assert_eq!(y, values, "{length}");
+        let mut y = x.clone();
+        layer.forward_inplace(y.view_mut()).unwrap();
+        assert_eq!(y, values, "{length}");
+        let mut dx = x.clone();
+        layer.backward_inplace(dx.view_mut()).unwrap();
+        assert_eq!(dx, gradient, "{length}");
+    }
+}
+
+#[test]
+fn formulas_of_every_cost() {
+    for threads in [1, 3] {
+        on_threads(threads, || {
+            testing::each_level(|_| {
+                for wide in [false, true] {
+                    every_form_is_exact::<f32, 0>(wide);
+                    every_form_is_exact::<f32, 1>(wide);
+                    every_form_is_exact::<f32, 2>(wide);
+                    every_form_is_exact::<f64, 0>(wide);
+                    every_form_is_exact::<f64, 1>(wide);
+                    every_form_is_exact::<f64, 2>(wide);
+                }
+            });
+        });
+    }
 }

@@ -412,7 +412,7 @@ fn value_at<P: Pointwise, S: Simd, A: Element>(formula: P, x: Lanes<S, A>) -> La
     if formula.widens() { formula.value(A::Work::<S>::widen(x)).narrow() } else { formula.value(x) }
 }
 
-/// f(x) and f'(x), likewise.
+/// f(x) and f'(x), computed in wider numbers if `WIDE`.
 #[inline(always)]
 fn both_at<const WIDE: bool, P: Pointwise, S: Simd, A: Element>(formula: P, x: Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>) {
     if WIDE {

@@ -29,17 +29,16 @@ impl Parts {
     #[inline]
     pub(crate) fn new(total: usize, size: usize, cost: Cost, unit: usize) -> Self {
         // What small arrays do not need is asked last: some questions take as long as they do.
-        if total < LEAST / size { Self::one(total) } else { Self::from(total, size, worth(cost), unit) }
+        if total < LEAST / size { Self::one(total) } else { Self::from(total, size, cost, unit) }
     }
 
     fn one(total: usize) -> Self {
         Self { most: total, threads: 1, octave: 0 }
     }
 
-    /// On threads from so many bytes on.
     #[inline(never)]
-    fn from(total: usize, size: usize, worth: usize, unit: usize) -> Self {
-        let worth = worth / size;
+    fn from(total: usize, size: usize, cost: Cost, unit: usize) -> Self {
+        let worth = worth(cost) / size;
         let Some(octave) = (total / worth).checked_ilog2() else { return Self::one(total) };
         let threads = threads().min(2 * total / worth) as u32;
         if threads == 1 || !expected(octave) {

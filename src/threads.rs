@@ -5,6 +5,8 @@ mod alone;
 #[cfg(feature = "rayon")]
 mod pool;
 
+use std::iter;
+
 #[cfg(not(feature = "rayon"))]
 use alone::{expected, threads};
 #[cfg(feature = "rayon")]
@@ -18,7 +20,7 @@ pub struct Parts {
     /// The most elements of a part. One part takes all of them where threads do not pay.
     pub(crate) most: usize,
     /// How many threads there are for it.
-    pub(crate) threads: u32,
+    pub(crate) threads: usize,
     /// How much work it is: 0 for the least that is worth a second thread, and one more for each doubling.
     #[cfg_attr(not(feature = "rayon"), expect(dead_code, reason = "asked for by other threads alone"))]
     octave: u32,
@@ -40,17 +42,17 @@ impl Parts {
     fn from(total: usize, size: usize, cost: Cost, unit: usize) -> Self {
         let worth = worth(cost) / size;
         let Some(octave) = (total / worth).checked_ilog2() else { return Self::one(total) };
-        let threads = threads().min(2 * total / worth) as u32;
+        let threads = threads().min(4 * total / worth);
         if threads == 1 || !expected(octave) {
             return Self::one(total);
         }
         // Up to four parts a thread, so that one that is late does not keep the others waiting for long, but none that is soon done.
-        let most = (total / (4 * threads as usize)).max(worth.min(total.div_ceil(threads as usize))).next_multiple_of(unit);
+        let most = (total / (4 * threads)).max(worth.min(total.div_ceil(threads))).next_multiple_of(unit);
         Self { most, threads, octave }
     }
 
     /// The parts of so many elements, and how many are in each.
-    pub(crate) fn cut<P: Split>(self, total: usize, whole: P) -> Cut<P, impl Fn(P, usize) -> (P, P)> {
+    pub(crate) fn cut<P: Split>(self, total: usize, whole: P) -> impl Iterator<Item = (usize, P)> {
         cut(total, self.most, whole, P::split)
     }
 }
@@ -92,43 +94,18 @@ impl<J: Split, K: Split> Split for (J, K) {
     }
 }
 
-/// A whole of so many pieces, to be cut into parts of `most`; the last one may have fewer.
-pub(crate) fn cut<P, F: Fn(P, usize) -> (P, P)>(length: usize, most: usize, whole: P, split: F) -> Cut<P, F> {
-    Cut { left: Some((length, whole)), most, split }
-}
-
-/// The parts of a whole with the lengths of each, cut off at either end as they are taken. They are the same parts, whichever end each is taken from.
-pub(crate) struct Cut<P, F> {
-    left: Option<(usize, P)>,
-    most: usize,
-    split: F,
-}
-
-impl<P, F: Fn(P, usize) -> (P, P)> Iterator for Cut<P, F> {
-    type Item = (usize, P);
-
-    fn next(&mut self) -> Option<(usize, P)> {
-        let (length, whole) = self.left.take()?;
-        if length <= self.most {
+/// The parts of a whole of so many pieces, and how many are in each: `most`, or fewer in the last one.
+pub(crate) fn cut<P>(length: usize, most: usize, whole: P, split: impl Fn(P, usize) -> (P, P)) -> impl Iterator<Item = (usize, P)> {
+    let mut left = Some((length, whole));
+    iter::from_fn(move || {
+        let (length, whole) = left.take()?;
+        if length <= most {
             return Some((length, whole));
         }
-        let (here, behind) = (self.split)(whole, self.most);
-        self.left = Some((length - self.most, behind));
-        Some((self.most, here))
-    }
-}
-
-impl<P, F: Fn(P, usize) -> (P, P)> DoubleEndedIterator for Cut<P, F> {
-    fn next_back(&mut self) -> Option<(usize, P)> {
-        let (length, whole) = self.left.take()?;
-        if length <= self.most {
-            return Some((length, whole));
-        }
-        let before = (length - 1) / self.most * self.most;
-        let (front, here) = (self.split)(whole, before);
-        self.left = Some((before, front));
-        Some((length - before, here))
-    }
+        let (here, behind) = split(whole, most);
+        left = Some((length - most, behind));
+        Some((most, here))
+    })
 }
 
 /// From how many bytes on a second thread pays that is awake: some 10 to 20 µs of work. To hand over a half takes 1 or 2.
@@ -181,29 +158,4 @@ pub(crate) trait Make<P, R>: Sync {
     const EACH: usize;
     /// Gives `sink` the results of the next so many elements, as far as these are enough for one.
     fn make<S: Sink<R>>(&self, count: usize, part: P, sink: S) -> S;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::cut;
-
-    #[test]
-    fn the_same_parts_from_either_end() {
-        for (length, most) in [(0, 3), (1, 3), (3, 3), (4, 3), (9, 3), (11, 3), (64, 1)] {
-            let whole: Vec<usize> = (0..length).collect();
-            let expected: Vec<&[usize]> = if length == 0 { vec![&[]] } else { whole.chunks(most).collect() };
-            for pattern in 0..1_u32 << expected.len().min(8) {
-                let mut parts = cut(length, most, &whole[..], |whole, at| whole.split_at(at));
-                let (mut front, mut back) = (Vec::new(), Vec::new());
-                for turn in 0_u32.. {
-                    let (side, part) = if pattern >> (turn % 8) & 1 == 0 { (&mut front, parts.next()) } else { (&mut back, parts.next_back()) };
-                    let Some((count, part)) = part else { break };
-                    assert_eq!(count, part.len());
-                    side.push(part);
-                }
-                front.extend(back.into_iter().rev());
-                assert_eq!(front, expected, "{length} by {most}, ends {pattern:b}");
-            }
-        }
-    }
 }

@@ -1080,7 +1080,7 @@ impl<'a, A: Element> RowViews<'a, A, IxDyn> {
         let (total, ndim) = (self.output.len(), self.output.ndim());
         // To bring neighbours together elsewhere takes twice the time that it takes to work on them where they stand side by side, so two threads do not part them.
         let matrices: usize = self.output.shape()[..ndim - visit.inner - 1].iter().product();
-        let together = visit.whole && (parts.threads <= 2 || matrices >= parts.threads as usize);
+        let together = visit.whole && (parts.threads <= 2 || matrices >= parts.threads);
         let inner = visit.inner + usize::from(together);
         let axis = Axis(self.longest(inner));
         let length = if ndim > inner { self.output.len_of(axis) } else { 1 };

@@ -4,17 +4,12 @@
 mod common;
 
 use std::{
-    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use common::on_threads;
-use ndarray::{ArrayD, IxDyn, Slice, array};
+use ndarray::{ArrayD, IxDyn, array};
 use ndarray_activations::{ActivationError, Closures, Cost, Custom, Element, Elementwise, Layer, Pointwise, Real, Result, testing};
 
 fn ramp(shape: &[usize]) -> ArrayD<f64> {
@@ -155,27 +150,6 @@ fn no_elements_and_no_axes() {
     }
     let one = ArrayD::ones(IxDyn(&[]));
     assert_eq!(train(&mut layer, &one, &one).unwrap(), (&one + 1.0, one));
-}
-
-/// Callers from outside of any pool have helpers, as many as rayon would give them.
-#[test]
-fn large_arrays_have_helpers() {
-    let threads = Mutex::new(HashSet::new());
-    let layer = Custom::new(
-        "noting",
-        |x: f64| {
-            if x == 1.0 {
-                threads.lock().unwrap().insert(thread::current().id());
-            }
-            x
-        },
-        |_| 1.0,
-    );
-    // Enough for the soundest sleeper.
-    let mut x = ArrayD::zeros(IxDyn(&[1 << 22]));
-    x.slice_each_axis_mut(|_| Slice::new(0, None, 1 << 10)).fill(1.0);
-    assert_eq!(layer.infer(&x).unwrap(), x);
-    assert!(threads.lock().unwrap().len() >= if cfg!(feature = "rayon") { rayon::current_num_threads().min(2) } else { 1 });
 }
 
 /// x² + x, computed in one word or in wider numbers as it is told: an example of each cost, for each has loops of its own.

@@ -3,33 +3,9 @@
 
 mod common;
 
-use std::thread;
-
-use common::{Held, LAYOUTS, Layout, assert_every_layout, assert_same, input, layer, on_threads, specs};
+use common::{Held, LAYOUTS, Layout, assert_every_layout, assert_same, input, layer, on_threads, run, special, specs};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use ndarray_activations::{Element, Layer, testing};
-
-/// Whether special values may stand in the input: not where a NaN would spoil whole rows and hide everything else.
-fn special(spec: &str) -> bool {
-    !spec.contains("soft") || spec.contains("softplus") || spec.contains("softsign") || spec.contains("soft_shrink")
-}
-
-struct Results<A> {
-    forward: ArrayD<A>,
-    infer: ArrayD<A>,
-    backward: ArrayD<A>,
-    /// The gradients of the parameters.
-    params: Vec<ArrayD<A>>,
-}
-
-fn run<A: Element>(spec: &str, x: &ArrayD<A>, seed: u64) -> Results<A> {
-    let mut layer: Box<dyn Layer<A>> = layer(spec);
-    let infer = layer.infer(x).unwrap();
-    let forward = layer.forward(x).unwrap();
-    let g = input(forward.shape(), false, seed);
-    let backward = layer.backward(&g).unwrap();
-    Results { forward, infer, backward, params: layer.params().iter().map(|p| p.grad.clone()).collect() }
-}
 
 fn every_layout<A: Element>() {
     for spec in specs() {
@@ -245,27 +221,6 @@ fn one_thread_and_several() {
                 assert_same(found.view(), expected.view(), &spec);
             }
         }
-    }
-}
-
-/// Several callers from outside of any pool, who have the same helpers, with so little work that these are in time or not.
-#[test]
-fn callers_side_by_side() {
-    for spec in specs() {
-        let x: ArrayD<f32> = input(&[4, 10, 4100], special(&spec), 11);
-        let expected = on_threads(1, || run(&spec, &x, 12));
-        thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| {
-                    for _ in 0..4 {
-                        let found = run(&spec, &x, 12);
-                        assert_same(found.forward.view(), expected.forward.view(), &spec);
-                        assert_same(found.infer.view(), expected.infer.view(), &spec);
-                        assert_same(found.backward.view(), expected.backward.view(), &spec);
-                    }
-                });
-            }
-        });
     }
 }
 

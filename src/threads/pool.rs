@@ -4,7 +4,11 @@ use std::{
     cell::Cell,
     iter,
     marker::PhantomData,
-    sync::{Mutex, OnceLock, PoisonError},
+    ops::Range,
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -85,38 +89,120 @@ fn learn(octave: u32, worthwhile: bool) {
 }
 
 impl Parts {
-    /// Calls `run` with every part. Each thread takes the next one until there is none, and the caller's own does not wait for others to wake up. The caller takes them from
-    /// the front, the others from behind: so two threads find in their caches what they had in the call before.
-    pub(crate) fn share<P>(self, parts: impl DoubleEndedIterator<Item = P> + Send, run: impl Fn(P) + Sync) {
+    /// Calls `run` with every part. They are dealt out, and a thread that has done its own goes on with those of others, so that nobody waits for one that is late. A thread is
+    /// dealt the same parts in every call: it finds in its caches what it had in the call before.
+    pub(crate) fn share<P: Send>(self, parts: impl Iterator<Item = P>, run: impl Fn(P) + Sync) {
         if self.threads == 1 {
             return parts.for_each(run);
         }
-        let parts = Mutex::new(parts);
-        // Not in the head of the loop, where the lock would be held while the part is worked on.
-        let next = |side| {
-            let mut parts = parts.lock().unwrap_or_else(PoisonError::into_inner);
-            match side {
-                Side::Caller => parts.next(),
-                Side::Others => parts.next_back(),
-            }
+        let parts: Vec<_> = parts.map(|part| Mutex::new(Some(part))).collect();
+        let job = Job {
+            hands: (0..self.threads).map(|hand| Hand::of(hand, self.threads, parts.len())).collect(),
+            run: &|place| {
+                let part = parts.get(place).and_then(|part| part.lock().unwrap_or_else(PoisonError::into_inner).take());
+                part.into_iter().for_each(&run);
+            },
+            helped: AtomicU32::new(0),
         };
         let start = Instant::now();
-        let ([own, others], alone) = together(self.threads, &|side| {
-            let mut done = 0;
-            while let Some(part) = next(side) {
-                run(part);
-                done += 1;
-            }
-            done
-        });
-        learn(self.octave, Gain { own, others, alone, all: start.elapsed() }.worthwhile());
+        let (own, alone) = job.done();
+        learn(self.octave, Gain { own, others: job.helped.into_inner(), alone, all: start.elapsed() }.worthwhile());
     }
 }
 
-#[derive(Clone, Copy)]
-enum Side {
-    Caller,
-    Others,
+/// The places of the parts that a thread is dealt: a line of the cache for itself.
+#[repr(align(64))]
+struct Hand(Mutex<Range<usize>>);
+
+impl Hand {
+    /// One of so many, of so many parts.
+    fn of(hand: usize, hands: usize, parts: usize) -> Self {
+        Self(Mutex::new(hand * parts / hands..(hand + 1) * parts / hands))
+    }
+
+    fn places(&self) -> MutexGuard<'_, Range<usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Parts that several threads do together, each in a seat of its own.
+struct Job<'a> {
+    /// What each seat is dealt.
+    hands: Vec<Hand>,
+    /// Does the part at a place.
+    run: &'a (dyn Fn(usize) + Sync),
+    /// How many parts others than the caller did.
+    helped: AtomicU32,
+}
+
+impl Job<'_> {
+    /// Does all parts, on as many threads as come. How many the caller did, and how long that took.
+    fn done(&self) -> (u32, Duration) {
+        match rayon::current_thread_index() {
+            Some(seat) => rayon::join(|| self.work(seat), || self.with_pool(self.hands.len() - 1)).0,
+            None => self.with_helpers(helpers(), 0..self.hands.len()),
+        }
+    }
+
+    /// Does what is in the hand of a seat, and then what is left in others, from behind: so what changes hands is the same from call to call.
+    fn work(&self, seat: usize) -> (u32, Duration) {
+        let start = Instant::now();
+        let (before, after) = self.hands.split_at(seat % self.hands.len());
+        let own = iter::from_fn(|| after.first()?.places().next());
+        let others = after.iter().skip(1).chain(before).flat_map(|hand| iter::from_fn(|| hand.places().next_back()));
+        let mut done = 0;
+        for place in own.chain(others) {
+            (self.run)(place);
+            done += 1;
+        }
+        (done, start.elapsed())
+    }
+
+    /// Takes the first of these seats. A helper takes the one in the middle and sees to those behind it, and so on: nobody has many to wake.
+    fn with_helpers(&self, helpers: &[ThreadPool], seats: Range<usize>) -> (u32, Duration) {
+        let middle = seats.start + seats.len().div_ceil(2);
+        // Nobody is woken for a hand that others have emptied by now.
+        let hand = self.hands.get(middle).filter(|hand| middle < seats.end && !hand.places().is_empty());
+        let Some(helper) = hand.and(helpers.get(middle - 1)) else { return self.work(seats.start) };
+        let ended = AtomicBool::new(false);
+        helper.in_place_scope(|scope| {
+            scope.spawn(|_| {
+                let (done, _) = self.with_helpers(helpers, middle..seats.end);
+                self.helped.fetch_add(done, Ordering::Relaxed);
+                ended.store(true, Ordering::Relaxed);
+            });
+            let own = self.with_helpers(helpers, seats.start..middle);
+            // At the end of the scope this thread would go to sleep, and to wake it takes longer than the others take to end.
+            for _ in 0..PATIENCE {
+                if ended.load(Ordering::Relaxed) {
+                    break;
+                }
+                thread::yield_now();
+            }
+            own
+        })
+    }
+
+    /// Lets so many threads of the caller's own pool help, as far as they are free.
+    fn with_pool(&self, threads: usize) {
+        if threads > 1 {
+            rayon::join(|| self.with_pool(threads.div_ceil(2)), || self.with_pool(threads / 2));
+        } else if let Some(seat) = rayon::current_thread_index() {
+            let (done, _) = self.work(seat);
+            self.helped.fetch_add(done, Ordering::Relaxed);
+        }
+    }
+}
+
+/// How often a caller looks whether the others have done before it sleeps: for some 50 µs.
+const PATIENCE: usize = 200;
+
+/// The threads that help callers from outside of any pool: as many as the global pool has, less one. With that pool itself there would be a thread more than there are cores, and
+/// whichever the system puts beside another, both are late. Each is a pool by itself, or any of them might take any seat, and what lies in its cache would be of no use.
+fn helpers() -> &'static [ThreadPool] {
+    static HELPERS: OnceLock<Vec<ThreadPool>> = OnceLock::new();
+    let build = |seat| ThreadPoolBuilder::new().num_threads(1).thread_name(move |_| format!("activations-{seat}")).build().ok();
+    HELPERS.get_or_init(|| (1..threads()).map_while(build).collect())
 }
 
 /// What came of sharing.
@@ -135,58 +221,6 @@ impl Gain {
     fn worthwhile(&self) -> bool {
         self.own == 0 || 10 * self.own * self.all < 9 * (self.own + self.others) * self.alone
     }
-}
-
-/// Work that says how many parts there were.
-type Work<'a> = &'a (dyn Fn(Side) -> u32 + Sync);
-
-/// Does the same work on so many threads at once. How many parts the caller and the others found, and what the caller's took.
-fn together(threads: u32, work: Work<'_>) -> ([u32; 2], Duration) {
-    let own = || {
-        let start = Instant::now();
-        (work(Side::Caller), start.elapsed())
-    };
-    if rayon::current_thread_index().is_some() {
-        let ((own, time), others) = rayon::join(own, || tree(threads - 1, work));
-        return ([own, others], time);
-    }
-    let Some(helpers) = helpers() else {
-        let (own, time) = own();
-        return ([own, 0], time);
-    };
-    let others = OnceLock::new();
-    let (own, time) = helpers.in_place_scope(|scope| {
-        scope.spawn(|_| _ = others.set(tree(threads - 1, work)));
-        let own = own();
-        // At the end of the scope this thread would go to sleep, and to wake it takes longer than the others take to end.
-        for _ in 0..PATIENCE {
-            if others.get().is_some() {
-                break;
-            }
-            thread::yield_now();
-        }
-        own
-    });
-    ([own, others.get().copied().unwrap_or(0)], time)
-}
-
-/// How often a caller looks whether the others have done before it sleeps: for some 50 µs.
-const PATIENCE: usize = 200;
-
-/// The threads that help callers from outside of any pool: as many as the global pool has, less one. With that pool itself there would be a thread more than there are
-/// cores, and whichever the system puts beside another, both are late.
-fn helpers() -> Option<&'static ThreadPool> {
-    static HELPERS: OnceLock<Option<ThreadPool>> = OnceLock::new();
-    let build = || ThreadPoolBuilder::new().num_threads(threads() - 1).thread_name(|index| format!("activations-{index}")).build().ok();
-    HELPERS.get_or_init(build).as_ref()
-}
-
-fn tree(threads: u32, work: Work<'_>) -> u32 {
-    if threads <= 1 {
-        return work(Side::Others);
-    }
-    let (some, others) = rayon::join(|| tree(threads.div_ceil(2), work), || tree(threads / 2, work));
-    some + others
 }
 
 impl Parts {
@@ -273,10 +307,14 @@ impl<R, F: Folder<R>> Sink<R> for Unfilled<F> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
-    use std::time::Duration;
+    use std::{
+        sync::{Mutex, atomic::AtomicU32},
+        time::Duration,
+    };
 
-    use super::{Gain, Turnout};
+    use super::{Gain, Hand, Job, Turnout};
 
     /// How many of so many calls try, and how many of the last 1000, where these are the answers.
     fn trials(calls: usize, mut worthwhile: impl FnMut(usize) -> bool) -> (usize, usize) {
@@ -315,5 +353,22 @@ mod tests {
         // Nobody for long, then everybody: after the longest pause, no pauses.
         let (all, late) = trials(5000, |trial| trial > 20);
         assert!(all > 4000 && late == 1000, "{all}, {late}");
+    }
+
+    #[test]
+    fn each_part_is_done_once_and_by_its_owner_first() {
+        for (hands, parts) in [(1, 1), (2, 1), (2, 8), (3, 10), (7, 5), (16, 64), (5, 0)] {
+            for seat in 0..hands {
+                let done = Mutex::new(Vec::new());
+                let hands: Vec<_> = (0..hands).map(|hand| Hand::of(hand, hands, parts)).collect();
+                let own = hands[seat].places().clone();
+                let job = Job { hands, run: &|place| done.lock().unwrap().push(place), helped: AtomicU32::new(0) };
+                assert_eq!((job.work(seat).0, job.work(0).0), (parts as u32, 0));
+                let mut done = done.into_inner().unwrap();
+                assert!(done.iter().copied().take(own.len()).eq(own), "{done:?}");
+                done.sort_unstable();
+                assert!(done.into_iter().eq(0..parts));
+            }
+        }
     }
 }

@@ -85,6 +85,30 @@ pub(crate) fn assert_same<A: Element>(a: ArrayViewD<'_, A>, b: ArrayViewD<'_, A>
     }
 }
 
+/// Whether special values may stand in the input: not where a NaN would spoil whole rows and hide everything else.
+pub(crate) fn special(spec: &str) -> bool {
+    !spec.contains("soft") || spec.contains("softplus") || spec.contains("softsign") || spec.contains("soft_shrink")
+}
+
+/// What a layer gives.
+pub(crate) struct Results<A> {
+    pub(crate) forward: ArrayD<A>,
+    pub(crate) infer: ArrayD<A>,
+    pub(crate) backward: ArrayD<A>,
+    /// The gradients of the parameters.
+    pub(crate) params: Vec<ArrayD<A>>,
+}
+
+/// `infer`, `forward` and `backward` for a gradient drawn from a seed.
+pub(crate) fn run<A: Element>(spec: &str, x: &ArrayD<A>, seed: u64) -> Results<A> {
+    let mut layer: Box<dyn Layer<A>> = layer(spec);
+    let infer = layer.infer(x).unwrap();
+    let forward = layer.forward(x).unwrap();
+    let g = input(forward.shape(), false, seed);
+    let backward = layer.backward(&g).unwrap();
+    Results { forward, infer, backward, params: layer.params().iter().map(|p| p.grad.clone()).collect() }
+}
+
 /// Runs `body` on so many threads.
 pub(crate) fn on_threads<R: Send>(threads: usize, body: impl FnOnce() -> R + Send) -> R {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(body)

@@ -71,6 +71,12 @@ pub struct RowSlices<'a, A> {
 }
 
 impl<A> RowSlices<'_, A> {
+    /// The same as one row, as the compiler then knows, unless there are several.
+    #[inline(always)]
+    pub(crate) fn one_row(self, several: bool) -> Result<Self, Self> {
+        if several && self.rows.count > 1 { Err(self) } else { Ok(Self { rows: Rows::ONE, ..self }) }
+    }
+
     /// Where the rows stand at first.
     #[inline(always)]
     pub(crate) fn source(&self) -> &[A] {
@@ -143,13 +149,11 @@ fn spread<A: Element>(rows: Rows, table: &mut Table<A>) {
 #[inline(always)]
 pub(crate) fn join_places<A: Element>(rows: Rows, table: &mut Table<A>, join: impl Fn(A, A) -> A) {
     if let (1, [line]) = (rows.count, &mut *table) {
-        let mut joined = *line;
-        for half in [8, 4, 2, 1] {
-            for place in 0..half {
-                joined[place] = join(joined[place], joined[place + half]);
-            }
-        }
-        *line = [joined[0]; PARTS];
+        // Each half has a length that is known, so the compiler joins vectors.
+        let eight: [A; 8] = array::from_fn(|place| join(line[place], line[place + 8]));
+        let four: [A; 4] = array::from_fn(|place| join(eight[place], eight[place + 4]));
+        let two = [join(four[0], four[2]), join(four[1], four[3])];
+        *line = [join(two[0], two[1]); PARTS];
     } else {
         let (first, others) = table.as_flattened_mut().split_at_mut(rows.count);
         for others in others.chunks(rows.count) {
@@ -356,17 +360,18 @@ impl Totals<'_> {
     }
 }
 
-/// The sum of a term along each row, in two words. The term gets the numbers of a line in a table and of a vector in it, that vector of `values`, whose elements it may
-/// replace, and of two slices to read; what is empty has empty vectors. Behind the end stands `padding`, whose term is 0; partial sums are made from `empty`.
+/// The sum of a term along each row, in two words. The term gets what is the same for all lines that have the same number in a table, that number and the one of a vector in
+/// the line, that vector of `values`, whose elements it may replace, and of two slices to read; what is empty has empty vectors. Behind the end stands `padding`, whose term is
+/// 0; partial sums are made from `empty`.
 #[inline(always)]
-pub(crate) fn sum<'a, A: Element, T: Real>(
+pub(crate) fn sum<'a, A: Element, T: Real, K>(
     n: usize,
     rows: Rows,
     sums: &'a mut [f64],
     (values, read): (&mut [A], [&[A]; 2]),
     padding: A,
     empty: Sums<T>,
-    mut term: impl FnMut(usize, usize, &mut [A], [&[A]; 2]) -> T,
+    (of_line, mut term): (impl Fn(usize) -> K, impl FnMut(&K, usize, usize, &mut [A], [&[A]; 2]) -> T),
 ) -> Totals<'a> {
     // Sums without a term count for nothing.
     let total = values.len().max(read[0].len());
@@ -397,6 +402,7 @@ pub(crate) fn sum<'a, A: Element, T: Real>(
         |number, Range { mut start, end }| {
             // The lines of a table are the same again much sooner.
             place = if number == 0 || place + 1 == rows.places / PARTS { 0 } else { place + 1 };
+            let of_line = of_line(place);
             let mut sums = if start == number { empty } else { empty.resume(n, &hi[number], &lo[number]) };
             while start < end {
                 let read = read_lines.map(|lines| lines.get(start).map_or(&[][..], |line| line));
@@ -404,7 +410,7 @@ pub(crate) fn sum<'a, A: Element, T: Real>(
                 for vector in 0..PARTS / n {
                     let range = vector * n..(vector + 1) * n;
                     let read = read.map(|line| line.get(range.clone()).unwrap_or_default());
-                    sums.add(vector, term(place, vector, line.get_mut(range).unwrap_or_default(), read));
+                    sums.add(vector, term(&of_line, place, vector, line.get_mut(range).unwrap_or_default(), read));
                 }
                 start += rows.count;
             }
@@ -415,7 +421,7 @@ pub(crate) fn sum<'a, A: Element, T: Real>(
                 for vector in 0..PARTS / n {
                     let range = vector * n..(vector + 1) * n;
                     let read = read_padded.each_ref().map(|(padded, count)| padded[..*count].get(range.clone()).unwrap_or_default());
-                    let term = if number == short { term(place, vector, &mut padded[range], read) } else { empty.start.splat(0.0) };
+                    let term = if number == short { term(&of_line, place, vector, &mut padded[range], read) } else { empty.start.splat(0.0) };
                     sums.add(vector, term);
                 }
             }

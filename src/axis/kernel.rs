@@ -76,10 +76,16 @@ macro_rules! row_kernels {
     )*};
     (@compiled $a:ident $forward:ident $backward:ident) => {
         fn $forward(&self, level: fearless_simd::Level, slices: $crate::parts::RowSlices<'_, $a>, zeros: bool, space: &mut $crate::parts::Space<$a>) {
-            $crate::kernel::at_level!(level, simd => Self::forward_at(simd, slices, zeros, space));
+            $crate::kernel::at_level!(level, simd => match slices.one_row(Self::SIDE_BY_SIDE) {
+                Ok(slices) => Self::forward_at(simd, slices, zeros, space),
+                Err(slices) => Self::forward_at(simd, slices, zeros, space),
+            });
         }
         fn $backward(&self, level: fearless_simd::Level, slices: $crate::parts::RowSlices<'_, $a>, space: &mut $crate::parts::Space<$a>) {
-            $crate::kernel::at_level!(level, simd => Self::backward_at(simd, slices, space));
+            $crate::kernel::at_level!(level, simd => match slices.one_row(Self::SIDE_BY_SIDE) {
+                Ok(slices) => Self::backward_at(simd, slices, space),
+                Err(slices) => Self::backward_at(simd, slices, space),
+            });
         }
     };
 }

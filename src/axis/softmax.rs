@@ -1,6 +1,6 @@
 //! Softmax, its logarithm, and softmin.
 
-use std::{mem::replace, ops::Range};
+use std::{array, mem::replace, ops::Range};
 
 use fearless_simd::{Simd, SimdBase};
 
@@ -151,11 +151,32 @@ impl<'a, A: Element> Pivot<'a, A> {
         (Self { max, floor }, slices)
     }
 
+    /// Of the vectors of a line.
+    #[inline(always)]
+    fn of_line<S: Simd>(&self, simd: S, line: usize) -> [VectorPivot<S, A>; VECTORS] {
+        let n = A::Native::<S>::LEN;
+        array::from_fn(
+            #[inline(always)]
+            |vector| {
+                let vector = vector.min(PARTS / n - 1);
+                VectorPivot { max: vector_of(simd, &self.max[line], vector), floor: vector_of(simd, &self.floor[line], vector) }
+            },
+        )
+    }
+}
+
+/// A [`Pivot`] of one vector.
+#[derive(Clone, Copy)]
+struct VectorPivot<S: Simd, A: Element> {
+    max: Lanes<S, A>,
+    floor: Lanes<S, A>,
+}
+
+impl<S: Simd, A: Element> VectorPivot<S, A> {
     /// e^(x - max), shifted up: what is 0 in the end is in the normal range until then.
     #[inline(always)]
-    fn exponential<S: Simd>(&self, simd: S, line: usize, vector: usize, x: Lanes<S, A>) -> Lanes<S, A> {
-        let x = x.at_least(vector_of(simd, &self.floor[line], vector));
-        exp_of_held(below(x, vector_of(simd, &self.max[line], vector))).shifted()
+    fn exponential(self, x: Lanes<S, A>) -> Lanes<S, A> {
+        exp_of_held(below(x.at_least(self.floor), self.max)).shifted()
     }
 }
 
@@ -216,13 +237,17 @@ fn normalize<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, zeros: bool
         (&mut *row, [input, &[]]),
         padding(sign),
         Sums::bounded(A::Work::<S>::widen(splat(simd, A::rounded(shift::<S, A>())))),
-        #[inline(always)]
-        |line, vector, part, [input, _]| {
-            let x = load(simd, if input.is_empty() { part } else { input });
-            let e = pivot.exponential(simd, line, vector, x * sign);
-            e.0.store_slice(part);
-            A::Work::<S>::widen(e)
-        },
+        (
+            #[inline(always)]
+            |line| pivot.of_line(simd, line),
+            #[inline(always)]
+            |pivots, _, vector, part, [input, _]| {
+                let x = load(simd, if input.is_empty() { part } else { input });
+                let e = pivots[vector].exponential(x * sign);
+                e.0.store_slice(part);
+                A::Work::<S>::widen(e)
+            },
+        ),
     );
     scale(
         simd,
@@ -330,8 +355,12 @@ fn sum_with<'a, S: Simd, A: Element>(
         (&mut [], [slices.source(), slices.kept]),
         A::zero(),
         Sums::new(splat(simd, A::zero())),
-        #[inline(always)]
-        |_, _, _, [g, y]| term(load(simd, g), load(simd, y)),
+        (
+            #[inline(always)]
+            |_| (),
+            #[inline(always)]
+            |(), _, _, _, [g, y]| term(load(simd, g), load(simd, y)),
+        ),
     )
 }
 
@@ -374,19 +403,23 @@ fn others<'a, S: Simd, A: Element>(
         (keep, [input, &[]]),
         padding(1.0),
         Sums::new(A::Work::<S>::widen(zero)),
-        #[inline(always)]
-        |line, vector, keep, [input, _]| {
-            let x = load(simd, input);
-            let e = pivot.exponential(simd, line, vector, x);
-            if !keep.is_empty() {
-                e.0.store_slice(keep);
-            }
-            // The largest elements are counted.
-            let top = x.is(vector_of(simd, &pivot.max[line], vector));
-            let count = &mut tops[line][vector * n..(vector + 1) * n];
-            (load(simd, count) + Lanes::select(top, one, zero)).0.store_slice(count);
-            A::Work::<S>::widen(Lanes::select(top, zero, e))
-        },
+        (
+            #[inline(always)]
+            |line| pivot.of_line(simd, line),
+            #[inline(always)]
+            |pivots, line, vector, keep, [input, _]| {
+                let x = load(simd, input);
+                let e = pivots[vector].exponential(x);
+                if !keep.is_empty() {
+                    e.0.store_slice(keep);
+                }
+                // The largest elements are counted.
+                let top = x.is(pivots[vector].max);
+                let count = &mut tops[line][vector * n..(vector + 1) * n];
+                (load(simd, count) + Lanes::select(top, one, zero)).0.store_slice(count);
+                A::Work::<S>::widen(Lanes::select(top, zero, e))
+            },
+        ),
     );
     join_places(rows, tops, |a, b| a + b);
     for row in 0..rows.count() {

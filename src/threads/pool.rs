@@ -7,7 +7,7 @@ use std::{
     ops::Range,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -102,6 +102,7 @@ impl Parts {
                 let part = parts.get(place).and_then(|part| part.lock().unwrap_or_else(PoisonError::into_inner).take());
                 part.into_iter().for_each(&run);
             },
+            left: AtomicUsize::new(parts.len()),
             helped: AtomicU32::new(0),
         };
         let start = Instant::now();
@@ -131,6 +132,8 @@ struct Job<'a> {
     hands: Vec<Hand>,
     /// Does the part at a place.
     run: &'a (dyn Fn(usize) + Sync),
+    /// How many parts are not done yet.
+    left: AtomicUsize,
     /// How many parts others than the caller did.
     helped: AtomicU32,
 }
@@ -153,6 +156,7 @@ impl Job<'_> {
         let mut done = 0;
         for place in own.chain(others) {
             (self.run)(place);
+            self.left.fetch_sub(1, Ordering::Relaxed);
             done += 1;
         }
         (done, start.elapsed())
@@ -163,7 +167,12 @@ impl Job<'_> {
         let middle = seats.start + seats.len().div_ceil(2);
         // Nobody is woken for a hand that others have emptied by now.
         let hand = self.hands.get(middle).filter(|hand| middle < seats.end && !hand.places().is_empty());
-        let Some(helper) = hand.and(helpers.get(middle - 1)) else { return self.work(seats.start) };
+        let Some(helper) = hand.and(helpers.get(middle - 1)) else {
+            let own = self.work(seats.start);
+            // Who is done stays awake for the next call as long as this one lasts.
+            wait_until(|| self.left.load(Ordering::Relaxed) == 0);
+            return own;
+        };
         let ended = AtomicBool::new(false);
         helper.in_place_scope(|scope| {
             scope.spawn(|_| {
@@ -173,12 +182,7 @@ impl Job<'_> {
             });
             let own = self.with_helpers(helpers, seats.start..middle);
             // At the end of the scope this thread would go to sleep, and to wake it takes longer than the others take to end.
-            for _ in 0..PATIENCE {
-                if ended.load(Ordering::Relaxed) {
-                    break;
-                }
-                thread::yield_now();
-            }
+            wait_until(|| ended.load(Ordering::Relaxed));
             own
         })
     }
@@ -194,8 +198,16 @@ impl Job<'_> {
     }
 }
 
-/// How often a caller looks whether the others have done before it sleeps: for some 50 µs.
-const PATIENCE: usize = 200;
+/// Gives way to other threads until something is so, but not for ever: for some 50 µs.
+fn wait_until(so: impl Fn() -> bool) {
+    const PATIENCE: usize = 200;
+    for _ in 0..PATIENCE {
+        if so() {
+            break;
+        }
+        thread::yield_now();
+    }
+}
 
 /// The threads that help callers from outside of any pool: as many as the global pool has, less one. With that pool itself there would be a thread more than there are cores, and
 /// whichever the system puts beside another, both are late. Each is a pool by itself, or any of them might take any seat, and what lies in its cache would be of no use.
@@ -310,7 +322,10 @@ impl<R, F: Folder<R>> Sink<R> for Unfilled<F> {
 #[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use std::{
-        sync::{Mutex, atomic::AtomicU32},
+        sync::{
+            Mutex,
+            atomic::{AtomicU32, AtomicUsize},
+        },
         time::Duration,
     };
 
@@ -362,7 +377,7 @@ mod tests {
                 let done = Mutex::new(Vec::new());
                 let hands: Vec<_> = (0..hands).map(|hand| Hand::of(hand, hands, parts)).collect();
                 let own = hands[seat].places().clone();
-                let job = Job { hands, run: &|place| done.lock().unwrap().push(place), helped: AtomicU32::new(0) };
+                let job = Job { hands, run: &|place| done.lock().unwrap().push(place), left: AtomicUsize::new(parts), helped: AtomicU32::new(0) };
                 assert_eq!((job.work(seat).0, job.work(0).0), (parts as u32, 0));
                 let mut done = done.into_inner().unwrap();
                 assert!(done.iter().copied().take(own.len()).eq(own), "{done:?}");

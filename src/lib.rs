@@ -76,7 +76,7 @@
 //! [`gradcheck`](mod@gradcheck) compares any layer's gradients with finite differences, [`init`] knows how large initial weights should be, and [`diagnostics`] finds
 //! units that are dead or saturated.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(clippy::disallowed_methods)]
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
@@ -104,6 +104,7 @@ mod layer;
 mod layer_ext;
 pub mod math;
 mod maxout;
+mod pages;
 mod parts;
 mod pointwise;
 mod prelu;

@@ -150,8 +150,13 @@ fn spread<A: Element>(rows: Rows, table: &mut Table<A>) {
 pub(crate) fn join_places<A: Element>(rows: Rows, table: &mut Table<A>, join: impl Fn(A, A) -> A) {
     if let (1, [line]) = (rows.count, &mut *table) {
         // Each half has a length that is known, so the compiler joins vectors.
-        let eight: [A; 8] = array::from_fn(|place| join(line[place], line[place + 8]));
-        let four: [A; 4] = array::from_fn(|place| join(eight[place], eight[place + 4]));
+        let (mut eight, mut four) = ([A::zero(); 8], [A::zero(); 4]);
+        for (place, joined) in eight.iter_mut().enumerate() {
+            *joined = join(line[place], line[place + 8]);
+        }
+        for (place, joined) in four.iter_mut().enumerate() {
+            *joined = join(eight[place], eight[place + 4]);
+        }
         let two = [join(four[0], four[2]), join(four[1], four[3])];
         *line = [join(two[0], two[1]); PARTS];
     } else {

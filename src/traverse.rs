@@ -10,6 +10,7 @@ use ndarray::{
 use crate::{
     element::Element,
     kernel::{WORD, at_level, four_columns, hand_over, in_one_word, level},
+    pages,
     parts::{PARTS, RowSlices, Rows, Space, copy_line},
     pointwise::Cost,
     scratch::Scratch,
@@ -81,8 +82,9 @@ impl Order {
     /// Zeros of this shape, which lie in memory in this order.
     pub(crate) fn zeros<A: Element>(&self, shape: &[usize]) -> ArrayD<A> {
         let total = shape.iter().product();
-        if total >= FRESH_PAGES / size_of::<A>() {
+        if total >= pages::FRESH / size_of::<A>() {
             let mut zeros = vec![A::zero(); total];
+            pages::ask(&mut zeros);
             touch(&mut zeros);
             return self.array(shape, zeros);
         }
@@ -233,9 +235,6 @@ const FRESH_BYTES: usize = 8192;
 /// How much of it is zeroed at a time. From 4 KiB on, zeroing takes another way through the CPU, which was measured 30 % slower.
 const ZEROED_BYTES: usize = 2048;
 
-/// From how many bytes on allocators take a new array's pages from the system each time, and to write a page for the first time takes longer than any function.
-const FRESH_PAGES: usize = 1 << 25;
-
 /// Writes to every page of new zeros, by all threads. The system makes a page when it is first written to, and that is dear: but dearer still in the midst of a kernel with
 /// several loops for a row, all of whose branches the CPU has to learn anew afterwards.
 fn touch<A: Element>(zeros: &mut [A]) {
@@ -283,7 +282,7 @@ pub(crate) fn fresh<A: Element, K: Split>(
 
 fn zeroed_by_pieces<A: Element, K: Split>(source: Source<'_, A>, total: usize, mut keep: K, body: Body<'_, A, K>) -> Vec<A> {
     let (part, piece) = (FRESH_BYTES / size_of::<A>(), ZEROED_BYTES / size_of::<A>());
-    let mut values = Vec::with_capacity(total);
+    let mut values = pages::room(total);
     for start in (0..total).step_by(part) {
         let end = total.min(start + part);
         while values.len() < end {

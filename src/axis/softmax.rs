@@ -1,6 +1,6 @@
 //! Softmax, its logarithm, and softmin.
 
-use std::{array, mem::replace, ops::Range};
+use std::{mem::replace, ops::Range};
 
 use fearless_simd::{Simd, SimdBase};
 
@@ -151,17 +151,19 @@ impl<'a, A: Element> Pivot<'a, A> {
         (Self { max, floor }, slices)
     }
 
-    /// Of the vectors of a line.
+    #[inline(always)]
+    fn of_vector<S: Simd>(&self, simd: S, line: usize, vector: usize) -> VectorPivot<S, A> {
+        VectorPivot { max: vector_of(simd, &self.max[line], vector), floor: vector_of(simd, &self.floor[line], vector) }
+    }
+
+    /// Of all vectors of a line.
     #[inline(always)]
     fn of_line<S: Simd>(&self, simd: S, line: usize) -> [VectorPivot<S, A>; VECTORS] {
-        let n = A::Native::<S>::LEN;
-        array::from_fn(
-            #[inline(always)]
-            |vector| {
-                let vector = vector.min(PARTS / n - 1);
-                VectorPivot { max: vector_of(simd, &self.max[line], vector), floor: vector_of(simd, &self.floor[line], vector) }
-            },
-        )
+        let mut pivots = [self.of_vector(simd, line, 0); VECTORS];
+        for (vector, pivot) in pivots.iter_mut().enumerate().take(PARTS / A::Native::<S>::LEN) {
+            *pivot = self.of_vector(simd, line, vector);
+        }
+        pivots
     }
 }
 

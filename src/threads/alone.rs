@@ -1,6 +1,9 @@
 //! One thread does it all.
 
-use crate::threads::{Make, Parts, Split};
+use crate::{
+    pages,
+    threads::{Make, Parts, Split},
+};
 
 pub(super) fn threads() -> usize {
     1
@@ -16,7 +19,7 @@ impl Parts {
     }
 
     pub(crate) fn collect<P: Split, R, M: Make<P, R>>(self, total: usize, whole: P, maker: &M) -> Vec<R> {
-        let mut results = Vec::with_capacity(total / M::EACH + 1);
+        let mut results = pages::room(total / M::EACH + 1);
         maker.make(total, whole, &mut results);
         results
     }

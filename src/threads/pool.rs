@@ -22,7 +22,10 @@ use rayon::{
     },
 };
 
-use crate::threads::{Make, Parts, Sink, Split};
+use crate::{
+    pages,
+    threads::{Make, Parts, Sink, Split},
+};
 
 /// Whether sharing work that is soon done was worthwhile of late.
 ///
@@ -239,7 +242,7 @@ impl Parts {
     /// The results of so many elements, in new memory that has room for one more. Each is written but once, by several threads side by side where there are parts.
     #[inline]
     pub(crate) fn collect<P: Split, R: Send, M: Make<P, R>>(self, total: usize, whole: P, maker: &M) -> Vec<R> {
-        let mut results = Vec::with_capacity(total / M::EACH + 1);
+        let mut results = pages::room(total / M::EACH + 1);
         Collect { parts: self, total, whole, maker, result: PhantomData }.collect_into_vec(&mut results);
         results
     }

@@ -10,6 +10,7 @@ use crate::{
     error::Result,
     kernel::{self, Keep, Kernel, Kind, Output, Own, Read, WORD},
     layer::Layer,
+    pages,
     pointwise::{Cost, Pointwise},
     threads::Parts,
     traverse::{Order, fresh, pass, pass_along},
@@ -41,7 +42,7 @@ impl<A: Element> Kept<A> {
         self.record.start(input, input.shape());
         let keep = match kind {
             Kind::Smooth => {
-                self.derivative.resize(input.len(), A::zero());
+                pages::resize(&mut self.derivative, input.len(), A::zero());
                 Keep::Derivative(&mut self.derivative)
             }
             Kind::TwoSlope { lower, upper } if lower == upper => Keep::Nothing,

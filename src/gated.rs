@@ -11,6 +11,7 @@ use crate::{
     formula,
     kernel::{self, Keep, Kernel, Kind, Output, Read, WORD},
     layer::Layer,
+    pages,
     pointwise::Cost,
     scratch::LINE,
     threads::Split,
@@ -271,8 +272,8 @@ pub(crate) fn forward<A: Element>(
     let level = kernel::level();
     let GatedKept { record, gate, slope, bits } = kept;
     record.start_either(input.as_deref(), &output, output.shape());
-    gate.resize(output.len(), A::zero());
-    slope.resize(output.len(), A::zero());
+    pages::resize(gate, output.len(), A::zero());
+    pages::resize(slope, output.len(), A::zero());
     let bits = match kernel.kind() {
         Kind::TwoSlope { lower, upper } if lower != upper => {
             bits.resize(output.len().div_ceil(WORD), 0);

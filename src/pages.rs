@@ -11,6 +11,16 @@ pub(crate) fn room<T>(count: usize) -> Vec<T> {
     items
 }
 
+/// Makes it so many items; if that takes more room, what stood there is replaced by `item` too.
+pub(crate) fn resize<T: Copy>(items: &mut Vec<T>, count: usize, item: T) {
+    if items.capacity() < count {
+        // What there was is given back first.
+        *items = Vec::new();
+        *items = room(count);
+    }
+    items.resize(count, item);
+}
+
 /// Asks the system to make much memory of large pages, as far as these lie in it whole. It makes a page when it is first written to; of the usual 4 KiB that takes several times
 /// as long as to write what stands in it. Whether it follows, nothing depends on.
 #[inline]
@@ -44,7 +54,7 @@ fn advise<T>(_memory: &mut [T]) {}
 mod tests {
     use std::fs;
 
-    use super::{FRESH, ask, room};
+    use super::{FRESH, ask, resize, room};
 
     /// Whether the system notes that it is to use large pages at an address, as far as it tells.
     fn asked(address: usize) -> Option<bool> {
@@ -70,6 +80,19 @@ mod tests {
             [Some(many), Some(few), Some(plain)] => assert!(many && few == plain, "{many} {few} {plain}"),
             _ => println!("skipped: this system does not tell"),
         }
+    }
+
+    #[test]
+    fn what_has_room_keeps_it() {
+        let mut items = vec![1, 2, 3];
+        resize(&mut items, 5, 0);
+        assert_eq!(items, [0; 5]);
+        items.fill(7);
+        let there = items.as_ptr();
+        resize(&mut items, 2, 0);
+        resize(&mut items, 4, 1);
+        assert_eq!(items, [7, 7, 1, 1]);
+        assert_eq!(items.as_ptr(), there);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::{
     formula,
     kernel::{self, at_level},
     layer::{Layer, Param},
+    pages,
     pointwise::Cost,
     scratch::Scratch,
     traverse::{Order, Positioned, Runs, fresh, pass, pass_in_units},
@@ -283,7 +284,7 @@ pub(crate) fn forward_new<A: Element>(layer: &mut PReLU<A>, input: &ArrayRefD<A>
 fn start<A: Element>(layer: &mut PReLU<A>, input: &ArrayRefD<A>) -> PreluKept<A> {
     let mut kept = take(&mut layer.kept);
     kept.record.start(input, input.shape());
-    kept.input.resize(input.len(), A::zero());
+    pages::resize(&mut kept.input, input.len(), A::zero());
     kept
 }
 

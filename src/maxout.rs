@@ -12,6 +12,7 @@ use crate::{
     error::{ActivationError, Result, or_panic},
     kernel::{self, at_level},
     layer::Layer,
+    pages,
     pointwise::Cost,
     scratch::Scratch,
     threads::Split,
@@ -171,7 +172,7 @@ pub(crate) fn infer<A: Element>(layer: &Maxout<A>, input: Option<ArrayViewD<'_, 
 pub(crate) fn forward<A: Element>(layer: &mut Maxout<A>, input: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
     layer.record.start_either(input.as_deref(), &output, output.shape());
     let mut winners = std::mem::take(&mut layer.winners);
-    winners.resize(output.len(), 0);
+    pages::resize(&mut winners, output.len(), 0);
     match input {
         Some(input) => run(layer, &layer.record.order, &input, output, Some(&mut winners)),
         None => winners.fill(0),

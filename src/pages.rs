@@ -1,5 +1,4 @@
 //! Large pages for large arrays: the one place with unsafe code.
-#![cfg_attr(all(target_os = "linux", not(miri)), allow(unsafe_code, reason = "one call to the system, argued where it stands"))]
 
 /// From how many bytes on allocators take a new array's pages from the system each time, and to write a page for the first time takes longer than any function.
 pub(crate) const FRESH: usize = 1 << 25;
@@ -32,6 +31,7 @@ pub(crate) fn ask<T>(memory: &mut [T]) {
 
 #[cfg(all(target_os = "linux", not(miri)))]
 #[cold]
+#[allow(unsafe_code, reason = "one call to the system, argued where it stands")]
 fn advise<T>(memory: &mut [T]) {
     /// Of x86-64, and of ARM with small pages of 4 KiB; a multiple of all small pages that there are.
     const LARGE: usize = 1 << 21;

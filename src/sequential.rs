@@ -12,6 +12,7 @@ use crate::{
     error::{ActivationError, Result},
     layer::{Layer, Param},
     layer_ext::LayerExt,
+    pages,
     traverse::{Order, checked_len},
 };
 
@@ -253,7 +254,7 @@ fn relay<'a, A: Element, L>(
                 };
                 let length = checked_len::<A>(next)?;
                 if there.len() < length {
-                    there.resize(length, A::zero());
+                    pages::resize(there, length, A::zero());
                 }
                 step(layer, Some(source), order.over_mut(next, there)?)?;
                 mem::swap(&mut here, &mut there);

@@ -108,7 +108,7 @@ pub(crate) fn cut<P>(length: usize, most: usize, whole: P, split: impl Fn(P, usi
     })
 }
 
-/// From how many bytes on a second thread pays that is awake: some 10 to 20 µs of work. To hand over a half takes 1 or 2.
+/// From how many bytes on a second thread pays that is awake: some 10 to 20 µs of work. To hand over a part takes 1 or 2.
 fn worth(cost: Cost) -> usize {
     match cost {
         Cost::Memory if wide() => 1 << 19,
@@ -158,4 +158,20 @@ pub(crate) trait Make<P, R>: Sync {
     const EACH: usize;
     /// Gives `sink` the results of the next so many elements, as far as these are enough for one.
     fn make<S: Sink<R>>(&self, count: usize, part: P, sink: S) -> S;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn the_parts_of_a_whole() {
+        for (length, most) in [(0, 3), (1, 3), (3, 3), (4, 3), (9, 3), (11, 3), (64, 1)] {
+            let whole: Vec<usize> = (0..length).collect();
+            let expected: Vec<&[usize]> = if length == 0 { vec![&[]] } else { whole.chunks(most).collect() };
+            let parts = cut(length, most, &whole[..], |whole, at| whole.split_at(at));
+            let parts: Vec<&[usize]> = parts.inspect(|(count, part)| assert_eq!(*count, part.len())).map(|(_, part)| part).collect();
+            assert_eq!(parts, expected, "{length} by {most}");
+        }
+    }
 }

@@ -99,6 +99,19 @@ pub(crate) struct Results<A> {
     pub(crate) params: Vec<ArrayD<A>>,
 }
 
+impl<A: Element> Results<A> {
+    #[track_caller]
+    pub(crate) fn assert_same(&self, expected: &Self, what: &str) {
+        assert_same(self.forward.view(), expected.forward.view(), what);
+        assert_same(self.infer.view(), expected.infer.view(), what);
+        assert_same(self.backward.view(), expected.backward.view(), what);
+        assert_eq!(self.params.len(), expected.params.len(), "{what}: parameters");
+        for (found, expected) in self.params.iter().zip(&expected.params) {
+            assert_same(found.view(), expected.view(), what);
+        }
+    }
+}
+
 /// `infer`, `forward` and `backward` for a gradient drawn from a seed.
 pub(crate) fn run<A: Element>(spec: &str, x: &ArrayD<A>, seed: u64) -> Results<A> {
     let mut layer: Box<dyn Layer<A>> = layer(spec);

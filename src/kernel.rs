@@ -449,7 +449,7 @@ pub(crate) fn ahead<P: Copy, T, R, S: Sink<R>>(
     }
     let Some(mut place) = places.next() else { return sink };
     let mut here = read(place);
-    loop {
+    while sink.has_room() {
         let results = f(&here);
         let next = places.next();
         // At the end the last one once more: an `Option` of what is read would be kept in memory.
@@ -457,9 +457,10 @@ pub(crate) fn ahead<P: Copy, T, R, S: Sink<R>>(
         here = read(place);
         sink = sink.put(results);
         if next.is_none() {
-            return sink;
+            break;
         }
     }
+    sink
 }
 
 /// Whether there are registers for more than one vector read [`ahead`]: AVX2 and SSE2 have sixteen in all.

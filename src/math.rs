@@ -3,12 +3,13 @@
 //! | function | range | max error |
 //! |---|---|---|
 //! | [`exp`] | all | 1.1 ULP |
-//! | [`expm1`] | all | 1.2 ULP |
+//! | [`expm1`] | all | 1.7 ULP |
 //! | [`log1p`] | all | 0.6 ULP |
 //! | [`tanh`] | all | 1.4 ULP |
-//! | [`erfc`] | all | 1 ULP |
+//! | [`erfc`] | all | 1.8 ULP |
 //!
-//! Subnormal results count in units of the smallest subnormal. The polynomials come from `tools/coefficients.py` (Remez exchange with mpmath).
+//! Without fused multiply-add the logarithm's is 1.5 ULP, that of `erfc` 2.2 ULP. Subnormal results count in units of the smallest subnormal. The polynomials come
+//! from `tools/coefficients.py` (Remez exchange with mpmath).
 
 mod exp;
 mod gate;

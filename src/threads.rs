@@ -136,12 +136,22 @@ pub(crate) fn wide() -> bool {
 
 /// Where results go, from the first on.
 pub(crate) trait Sink<R>: Sized {
+    /// Whether there is room for the next result. Asked in front of computing one: asked behind, the compiler computes it behind the question, with all the numbers that takes
+    /// kept so long.
+    #[inline(always)]
+    fn has_room(&self) -> bool {
+        true
+    }
     /// Takes the next result. There is room for it.
     #[must_use]
     fn put(self, result: R) -> Self;
 }
 
 impl<R> Sink<R> for &mut Vec<R> {
+    #[inline(always)]
+    fn has_room(&self) -> bool {
+        self.len() < self.capacity()
+    }
     #[inline(always)]
     fn put(self, result: R) -> Self {
         // Since it is asked here, the compiler knows that `push` has to make no room, and what is left of it is a store.

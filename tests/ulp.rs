@@ -14,7 +14,7 @@ use std::sync::Mutex;
 
 use measure::{Errors, Levels, around, measure, on_all_cores};
 use ndarray::ArrayD;
-use ndarray_activations::{Element, Elementwise, Exponential, Family, Layer, Pointwise, Real, Result, by_name, catalog};
+use ndarray_activations::{Element, Elementwise, Exponential, Family, Layer, Pointwise, Real, Result, by_name, catalog, math, testing};
 
 /// Without fused multiply-add the bounds are twice as large.
 fn slack(level: &str) -> f64 {
@@ -101,6 +101,63 @@ fn other_parameters() {
         "hard_shrink(0.1)", "soft_shrink(0.1)", "shrink(0.5, 0.3)", "threshold(0.1, 20)", "thresholded_relu(-0.3)",
     ];
     sweep(&specs.map(str::to_owned), 4001, 4.0, 8.0);
+}
+
+/// A function of `ndarray_activations::math` as a formula, `f32` numbers as they are or widened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Elementary {
+    function: &'static str,
+    wide: bool,
+}
+
+impl Pointwise for Elementary {
+    fn name(&self) -> &'static str {
+        self.function
+    }
+    fn widens(&self) -> bool {
+        self.wide
+    }
+    #[inline(always)]
+    fn value<T: Real>(self, x: T) -> T {
+        match self.function {
+            "exp" => math::exp(x),
+            "expm1" => math::expm1(x),
+            "log1p" => math::log1p(x),
+            "tanh" => math::tanh(x),
+            _ => math::erfc(x),
+        }
+    }
+    #[inline(always)]
+    fn derivative<T: Real>(self, x: T) -> T {
+        x
+    }
+}
+
+/// The bounds that the documentation of `math` states, with and without fused multiply-add.
+#[test]
+fn the_elementary_functions() {
+    type Truth = fn(f64) -> f64;
+    let functions: [(_, Truth, _, _); 5] = [
+        ("exp", libm::exp, 1.1, 1.1),
+        ("expm1", libm::expm1, 1.7, 1.7),
+        ("log1p", libm::log1p, 0.6, 1.5),
+        ("tanh", libm::tanh, 1.4, 1.4),
+        ("erfc", libm::erfc, 1.8, 2.2),
+    ];
+    let inputs = ArrayD::from_shape_vec(vec![(1 << 32) / 251 + 1], (0..=u32::MAX).step_by(251).map(f32::from_bits).collect()).unwrap();
+    for (function, truth, fused, unfused) in functions {
+        for wide in [false, true] {
+            let layer = Elementwise::<_, f32>::of(Elementary { function, wide });
+            testing::each_level(|level| {
+                let mut errors = Errors::default();
+                for (&x, &y) in inputs.iter().zip(&layer.infer(&inputs).unwrap()) {
+                    errors.add_one(x, y, truth(f64::from(x)));
+                }
+                let bound = if level == "sse2" { unfused } else { fused };
+                assert!(errors.ulp <= bound, "{function}, wide {wide}, at {level}: {} ULP at {:e}", errors.ulp, errors.at);
+            });
+        }
+    }
 }
 
 fn along_rows<A: Element>() {

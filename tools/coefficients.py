@@ -7,12 +7,10 @@ makes it faster), uses no random numbers, and gives the same output each time.
 
     python3 coefficients.py exp            expm1(r) = r + r^2 q(r)
     python3 coefficients.py log1p          2 atanh(s) = 2 s + s z L(z), z = s^2
-    python3 coefficients.py mills          (t + k)/2 erfcx(t/sqrt 2) in (t-k)/(t+k)
+    python3 coefficients.py mills          1/erfcx(t/sqrt 2) as a quotient
     python3 coefficients.py tanhshrink     (x - tanh x)/x^3 in x^2
-    python3 coefficients.py mills-rational erfcx(t/sqrt 2)/2 as a quotient, for f32
     python3 coefficients.py tanh           the same, for small x
-    python3 coefficients.py all            the six above
-    python3 coefficients.py mills-search   how the constant k of `mills` was chosen
+    python3 coefficients.py all            the five above
 
 How a table is made
 -------------------
@@ -365,177 +363,101 @@ def table_log1p():
 
 
 # --------------------------------------------------------------------------
-# C. G(t) = (t + k)/2 erfcx(t / sqrt 2) as a polynomial in (t - k)/(t + k)
+# C. 1 / erfcx(t / sqrt 2) = 1 + t + t S(t), S = A/B
 # --------------------------------------------------------------------------
 
-def half_erfcx(t):
-    """erfcx(t / sqrt 2) / 2."""
+def mills_s(t):
+    """S(t), which is between -0.21 and 0.26."""
     a = t / mp.sqrt(2)
-    return mp.exp(a * a) * mp.erfc(a) / 2
+    return (1 / (mp.exp(a * a) * mp.erfc(a)) - 1 - t) / t
 
 
-def mills_problem(k, tmax):
-    def g(q):
-        t = k * (1 + q) / (1 - q)
-        return (t + k) * half_erfcx(t)
-    return Problem(-1, (tmax - k) / (tmax + k), g, lambda q, v: 1 / v)
-
-
-# Element type, largest t, log2 of the bound, degree where the search starts,
-# and the constant k.  At t = k (q = 0) the error is the rounding error of the
-# constant term, which for most k is larger than the bound.  So k is, of those
-# of the smallest degree, one whose constant term happens to lie very near a
-# number of the element type: see mills-search.
+# Element type, largest t, the degree of A and of B, the middle of the grid.
 MILLS = (
-    (F64, mpf(39), 57, 20, mpf("5.5087890625")),
+    (F32, mpf("14.6"), 4, mpf("3.4")),
+    (F64, mpf(39), 10, mpf("4.5")),
 )
 
 
-def mills_facts(problem):
-    """(smallest G, largest G, G at q = 0, max |G - c0| / c0)."""
-    values = [v for _x, v, _w in problem.grid(300)]
-    low, high, c0 = min(values), max(values), problem.f(mpf(0))
-    return low, high, c0, max(high - c0, c0 - low) / c0
+def table_mills():
+    """A(t)/B(t) for S(t), B(0) = 1.
 
-
-def table_mills(override):
-    print("// C. MILLS: G(t) = (t + k)/2 erfcx(t / sqrt 2) as a polynomial in")
-    print("//    q = (t - k)/(t + k), t >= 0; the error is relative to G.")
-    for el, tmax, bits, d0, k in MILLS:
-        # A k from the command line gets a split constant term, for it need
-        # not be a lucky one.
-        split = override.get(el.name) is not None
-        if split:
-            k, d0 = F32.round(override[el.name]), 4
-        prob = mills_problem(k, tmax)
-        bound = mpf(2) ** -bits
-        c, err, low, ideal = minimal_table(prob, el, bound, d0, spares=3,
-                                           split=split)
-        gmin, gmax, c0, spread = mills_facts(prob)
-        amp = max(horner([abs(a) for a in c], abs(x)) / fx
-                  for x, fx, _w in prob.grid(300))
-        notes = ["t in [0, %s], k = %s" % (mp.nstr(tmax, 3), repr(float(k)))]
-        notes += summary(c, err, bound, low, ideal)
-        notes += ["G in [%s, %s], c0 = %s, max |G - c0|/c0 = %s" % tuple(
-                      mp.nstr(v, 5) for v in (gmin, gmax, c0, spread)),
-                  "max sum |c_i q^i| / G = %s (amplification of rounding)"
-                  % mp.nstr(amp, 4)]
-        if split:
-            notes.append("without the low part of c0: %s" % log2text(
-                prob.error([el.round(c[0])] + c[1:])))
-        name = "MILLS_%s" % el.name.upper()
-        print("pub const %s_K: f64 = %s;" % (name, repr(float(k))))
-        print_array(name, el, c, notes, split)
-
-
-def mills_search():
-    """Degrees over k, then the lucky k's of the smallest degree."""
-    for el, tmax, bits, d0, _k in MILLS:
-        bound = mpf(2) ** -bits
-        print("// %s: smallest degree of the unrounded minimax polynomial" % el.name)
-        for k in ("0.75 0.796875 1 1.25 1.5 2 2.5 2.75 3 3.375 3.5 4 4.5 5 "
-                  "5.5 6 7 8").split():
-            prob = mills_problem(mpf(k), tmax)
-            # In steps of four up, then one by one down.
-            d = d0
-            while prob.remez(d)[1] > bound:
-                d += 4
-            while prob.remez(d - 1)[1] <= bound:
-                d -= 1
-            gmin, gmax, c0, spread = mills_facts(prob)
-            print("//   k = %-8s degree %2d (%s; one less %s), G in [%s, %s], "
-                  "c0 %s, max|G-c0|/c0 %s" % (
-                      (k, d, log2text(prob.remez(d)[1]),
-                       log2text(prob.remez(d - 1)[1]))
-                      + tuple(mp.nstr(v, 4) for v in (gmin, gmax, c0, spread))))
-            sys.stdout.flush()
-    # Fine search: range of k in units of 1/4096, degree, spares.
-    for (el, tmax, bits, _d, _k), ks, d, spares in (
-            (MILLS[0], range(22500, 22640, 4), 21, 0),):
-        bound = mpf(2) ** -bits
-        print("// %s: degree %d, k's with a lucky constant term" % (el.name, d))
-        for i in ks:
-            k = mpf(i) / 4096
-            prob = mills_problem(k, tmax)
-            c0 = prob.f(mpf(0))
-            slip = abs(el.round(c0) - c0) / c0
-            if slip > bound * mpf("0.7"):
-                continue
-            ideal = prob.remez(d)[1]
-            if ideal > bound:
-                continue
-            err = prob.error(prob.fit_rounded(el, d, (), spares), 300)
-            print("//   k = %-15s unrounded %s, rounded %s" % (
-                repr(float(k)), log2text(ideal), log2text(err)))
-            sys.stdout.flush()
-
-
-def table_mills_rational():
-    """P(t)/Q(t) for erfcx(t/sqrt 2)/2 with P(0) = 1/2, Q(0) = 1, t <= 15.
-
-    Weighted least squares, made rational by reweighting with the last Q and
+    Weighted least squares, made rational by reweighting with the last B and
     near-minimax by C. L. Lawson's reweighting with the last error; then the
-    coefficients are rounded one by one, from the lowest up, P and Q in turn,
-    and the others fitted again.
+    coefficients are rounded one by one, from the lowest up, A and B in turn,
+    and the others fitted again. The error is that of 1 + t + t S, relative.
     """
-    n, d, tmax, k = 4, 5, mpf(15), mpf("3.3642578125")
+    for el, tmax, degree, k in MILLS:
+        with mp.workdps(110):
+            a, b, err, ideal = mills_fit(el, tmax, degree, k)
+        name = "MILLS_%%s_%s" % el.name.upper()
+        notes = ["t in [0, %s]: relative error of 1 + t + t A/B %s, unrounded %s"
+                 % (mp.nstr(tmax, 3), log2text(err), log2text(ideal))]
+        print("// C. MILLS: A(t)/B(t) = (1/erfcx(t / sqrt 2) - 1)/t - 1.")
+        print_array(name % "A", el, a, notes)
+        print_array(name % "B", el, b, [])
 
-    def fit(p, q, weights, dens):
-        """The free coefficients behind the fixed ones, p and q."""
-        size = n + 1 - len(p) + d + 1 - len(q)
-        a = [[mpf(0)] * (size + 1) for _i in range(size)]
-        for t, f, v, weight in zip(ts, fs, dens, weights):
-            w = mp.sqrt(weight) / (f * v)
-            row = [w * t ** j for j in range(len(p), n + 1)]
-            row += [-w * f * t ** j for j in range(len(q), d + 1)]
-            row.append(w * (f * horner(q, t) - horner(p, t)))
-            for i in range(size):
-                for j in range(size + 1):
-                    a[i][j] += row[i] * row[j]
-        x = solve(a)
-        cut = n + 1 - len(p)
-        return p + x[:cut], q + x[cut:]
 
-    def best(p, q, weights, dens, steps):
-        top = None
-        for _ in range(steps):
-            num, den = fit(p, q, weights, dens)
-            dens = [horner(den, t) for t in ts]
-            errors = [abs(horner(num, t) / v / f - 1)
-                      for t, f, v in zip(ts, fs, dens)]
-            worst = max(errors)
-            if top is None or worst < top[0]:
-                top = worst, num, den, list(weights), dens
-            weights = [w * (e / worst * mpf("0.9") + mpf("0.1"))
-                       for w, e in zip(weights, errors)]
-            total = sum(weights)
-            weights = [w * len(weights) / total for w in weights]
-        return top
+def mills_fit(el, tmax, degree, k):
+    size = degree + 1
 
     def grid(points):
         ts = [k * (1 + q) / (1 - q) for q in chebyshev_grid(
             mpf(-1), (tmax - k) / (tmax + k), points)]
-        return ts, [half_erfcx(t) for t in ts]
+        ts[0] = ts[1] / 1000
+        ss = [mills_s(t) for t in ts]
+        # What an error of S does to the sum, and at t = 0 a little.
+        return ts, ss, [t / (1 + t + t * s) + mpf("0.02")
+                        for t, s in zip(ts, ss)]
 
-    with mp.workdps(110):
-        ts, fs = grid(120)
-        p, q = [mpf("0.5")], [mpf(1)]
-        ideal, num, den, weights, dens = best(
-            p, q, [mpf(1)] * len(ts), [(1 + t / 2) ** d for t in ts], 25)
-        while len(p) <= n or len(q) <= d:
-            if len(q) <= min(d, len(p)) or len(p) > n:
-                q = q + [WIDE.round(den[len(q)])]
-            else:
-                p = p + [WIDE.round(num[len(p)])]
-            if len(p) <= n or len(q) <= d:
-                _worst, num, den, _weights, dens = best(p, q, weights, dens, 4)
-        ts, fs = grid(1000)
-        err = max(abs(horner(p, t) / horner(q, t) / f - 1)
-                  for t, f in zip(ts, fs))
-    print("// E. MILLS_P, MILLS_Q: P(t)/Q(t) = erfcx(t/sqrt 2)/2, t in [0, 15];")
-    print("//    relative error %s, unrounded %s" % (log2text(err), log2text(ideal)))
-    print_array("MILLS_P", WIDE, p, [])
-    print_array("MILLS_Q", WIDE, q, [])
+    def fit(a, b, weights, dens):
+        """All coefficients, of which these first ones are fixed."""
+        free = 2 * size - len(a) - len(b)
+        rows = [[mpf(0)] * (free + 1) for _i in range(free)]
+        for t, s, w, v, weight in zip(ts, ss, ws, dens, weights):
+            w = mp.sqrt(weight) * w / v
+            row = [w * t ** j for j in range(len(a), size)]
+            row += [-w * s * t ** j for j in range(len(b), size)]
+            row.append(w * (s * horner(b, t) - horner(a, t)))
+            for i in range(free):
+                for j in range(free + 1):
+                    rows[i][j] += row[i] * row[j]
+        x = solve(rows)
+        cut = size - len(a)
+        return a + x[:cut], b + x[cut:]
+
+    def errors(a, b):
+        return [w * abs(horner(a, t) / horner(b, t) - s)
+                for t, s, w in zip(ts, ss, ws)]
+
+    def best(a, b, weights, dens, steps):
+        top = None
+        for _ in range(steps):
+            num, den = fit(a, b, weights, dens)
+            found = errors(num, den)
+            worst = max(found)
+            dens = [horner(den, t) for t in ts]
+            if top is None or worst < top[0]:
+                top = worst, num, den, list(weights), dens
+            weights = [w * (e / worst * mpf("0.9") + mpf("0.1"))
+                       for w, e in zip(weights, found)]
+            total = sum(weights)
+            weights = [w * len(weights) / total for w in weights]
+        return top
+
+    ts, ss, ws = grid(120)
+    a, b = [], [mpf(1)]
+    ideal, num, den, weights, dens = best(
+        a, b, [mpf(1)] * len(ts), [(1 + t / 2) ** degree for t in ts], 25)
+    while len(a) < size or len(b) < size:
+        if len(a) < len(b):
+            a = a + [el.round(num[len(a)])]
+        else:
+            b = b + [el.round(den[len(b)])]
+        if len(a) < size or len(b) < size:
+            _worst, num, den, _weights, dens = best(a, b, weights, dens, 4)
+    ts, ss, ws = grid(1000)
+    return a, b, max(errors(a, b)), ideal
 
 
 # --------------------------------------------------------------------------
@@ -582,24 +504,18 @@ def table_tanh():
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("table", choices=(
-        "exp", "log1p", "mills", "tanhshrink", "tanh", "all", "mills-search",
-        "mills-rational"))
-    ap.add_argument("--k-f64", help="another k for the f64 table of mills")
+        "exp", "log1p", "mills", "tanhshrink", "tanh", "all"))
     args = ap.parse_args()
     if args.table in ("exp", "all"):
         table_exp()
     if args.table in ("log1p", "all"):
         table_log1p()
     if args.table in ("mills", "all"):
-        table_mills({"f64": args.k_f64})
+        table_mills()
     if args.table in ("tanhshrink", "all"):
         table_tanhshrink()
     if args.table in ("tanh", "all"):
         table_tanh()
-    if args.table == "mills-search":
-        mills_search()
-    if args.table in ("mills-rational", "all"):
-        table_mills_rational()
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ impl Pointwise for SiLU {
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
-        let magnitude = Pair::exact(held(x).abs());
-        Gate::new(magnitude, x.le(0.0)).gated_slope(magnitude)
+        let magnitude = held(x).abs();
+        Gate::new(Pair::exact(magnitude), x.le(0.0)).gated_slope(magnitude, -magnitude + 1.0)
     }
 }
 

@@ -15,6 +15,10 @@ pub(crate) const CHUNK: usize = WORD / 2;
 
 impl<A: Copy, const N: usize> Sink<[A; N]> for &mut [A] {
     #[inline(always)]
+    fn has_room(&self) -> bool {
+        self.len() >= N
+    }
+    #[inline(always)]
     fn put(self, results: [A; N]) -> Self {
         match self.split_first_chunk_mut() {
             Some((here, behind)) => {
@@ -27,6 +31,10 @@ impl<A: Copy, const N: usize> Sink<[A; N]> for &mut [A] {
 }
 
 impl<Q, R, S: Sink<Q>, T: Sink<R>> Sink<(Q, R)> for (S, T) {
+    #[inline(always)]
+    fn has_room(&self) -> bool {
+        self.0.has_room() && self.1.has_room()
+    }
     #[inline(always)]
     fn put(self, results: (Q, R)) -> Self {
         (self.0.put(results.0), self.1.put(results.1))

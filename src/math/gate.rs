@@ -63,34 +63,39 @@ impl<T: Real> Gate<T> {
     #[inline(always)]
     pub(crate) fn times(self, a: T, inside: T) -> T {
         // A second division where the derivative wants the first one: one rounding less than the product.
-        let shut = if T::SPARE { inside * self.small } else { inside / self.divisor.hi } * self.unit;
+        let shut = inside / self.divisor.hi * self.unit;
         T::select(self.negative, shut, a - shut)
     }
 
-    /// σ(y) + z σ(y) σ(-y) from |z|, for z of the sign of y: the derivative of x σ(y(x)) with z = x y'(x).
+    /// σ(y) + z σ(y) σ(-y) from |z| and 1 - |z|, for z of the sign of y: the derivative of x σ(y(x)) with z = x y'(x).
+    ///
+    /// That is σ(y) (1 - |z| + |z| σ(y)) below 0, where it has a root, and σ(y) (1 + |z| σ(-y)) above.
     #[inline(always)]
-    pub(crate) fn gated_slope(self, z: Pair<T>) -> T {
-        self.gated_slope_less(z.hi, T::select(self.negative, z.lo, z.hi.splat(0.0)))
+    pub(crate) fn gated_slope(self, z: T, rest: T) -> T {
+        let sum = z.mul_add(self.small(), T::select(self.negative, rest, z.splat(1.0)));
+        T::select(self.negative, sum * self.small * self.unit, sum * (-self.small() + 1.0))
     }
 
-    /// The same, with more of its digits at some distance from its root.
+    /// The same with more of its digits at some distance from its root.
     #[inline(always)]
     pub(crate) fn gated_slope_near_root(self, z: Pair<T>) -> T {
+        let small = self.small();
+        let rest = -z.hi + 1.0;
         if T::SPARE {
-            return self.gated_slope(z);
+            return self.gated_slope(z.hi, rest);
         }
         // The lower word of σ(-|y|).
         let remainder = (-self.small).mul_add(self.divisor.hi, self.unit.splat(1.0)) - self.small * self.divisor.lo;
-        let low = remainder * self.small();
-        self.gated_slope_less(z.hi, T::select(self.negative, z.lo, z.hi.splat(0.0)) - z.hi * low)
+        let low = z.hi * (remainder * small) - T::select(self.negative, z.lo, z.lo.splat(0.0));
+        let sum = z.hi.mul_add(small, T::select(self.negative, rest, rest.splat(1.0))) + low;
+        T::select(self.negative, sum * self.small * self.unit, sum * (-small + 1.0))
     }
 
-    /// The derivative from the upper word of |z|, and what the lower words take away from its second factor.
+    /// The same with 1 - |z| in two words.
     #[inline(always)]
-    fn gated_slope_less(self, z: T, low: T) -> T {
-        let one = z.splat(1.0);
-        // 1 - |z| + |z| σ(y) below 0 and 1 + |z| σ(-y) above: the lower words come last, so that no digit is lost near the root.
-        let sum = z.mul_add(self.small(), T::select(self.negative, one - z, one)) - low;
-        T::select(self.negative, sum * self.small * self.unit, sum * (one - self.small()))
+    pub(crate) fn precise_slope(self, z: T, rest: Pair<T>) -> T {
+        let small = self.small();
+        let below = rest.hi.mul_add(self.small, z.mul_add(small, rest.lo) * self.small) * self.unit;
+        T::select(self.negative, below, z.mul_add(small, 1.0) * (-small + 1.0))
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn log1p_of_unit<T: Real>(e: Pair<T>) -> Pair<T> {
     Pair::fast_sum(s.hi * 2.0, tail)
 }
 
-/// ln x for a normal positive x in two words.
+/// ln x for a normal positive x below 2^126 in two words.
 #[inline(always)]
 pub(crate) fn log<T: Real>(x: Pair<T>) -> Pair<T> {
     let (k, factor) = x.hi.exponent();
@@ -65,15 +65,20 @@ pub(crate) fn log1p_pair<T: Real>(t: Pair<T>) -> Pair<T> {
     Pair::select(near, small, large)
 }
 
-/// ln(1 + x), without cancellation near 0. Max error: 0.6 ULP.
+/// ln(1 + x), without cancellation near 0. Max error: 0.6 ULP (1.5 without fused multiply-add).
 #[inline(always)]
 pub fn log1p<T: Real>(x: T) -> T {
     let one = x.splat(1.0);
-    let general = log(Pair::sum(one, x)).round();
+    // Of the largest numbers the reciprocal power of two would be subnormal: 2^64 is taken out first.
+    let huge = x.gt(f64::powi(2.0, 100));
+    let sum = Pair::sum(one, x).scaled(T::select(huge, x.splat(f64::powi(2.0, -64)), one));
+    let taken = Pair::select(huge, x.constant(64.0 * LN_2.0, 64.0 * LN_2.1), Pair::exact(x.splat(0.0)));
+    let general = log(sum).add(taken).round();
     let near = log1p_of_unit(Pair::exact(x)).round();
+    let tiny = x.abs().lt(f64::powi(2.0, -60));
     let infinity = x.splat(f64::INFINITY);
     let inside = T::select(x.ge(-0.25) & x.le(0.5), near, general);
-    let above = T::select(x.is(infinity), infinity, T::select(x.is(0.0), x, inside));
+    let above = T::select(x.is(infinity), infinity, T::select(tiny, x, inside));
     // -infinity at -1, NaN below and for NaN.
     T::select(x.gt(-1.0), above, T::select(x.is(-1.0), -infinity, x.splat(f64::NAN)))
 }

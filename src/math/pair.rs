@@ -139,17 +139,6 @@ impl<T: Real> Pair<T> {
         Self { hi: product.hi, lo: self.lo.mul_add(other.hi, self.hi.mul_add(other.lo, product.lo)) }
     }
 
-    /// `self · factor + term`, for a term that is not smaller than the product, or else a multiple of the product's last place.
-    #[inline(always)]
-    #[must_use]
-    pub fn times_plus_large(self, factor: Self, term: T) -> Self {
-        if T::SPARE {
-            return Self::exact(self.hi.mul_add(factor.hi, term));
-        }
-        let product = self.product(factor);
-        Self::fast_sum(term, product.hi).plus_low(product.lo)
-    }
-
     /// The product with one number, rounded once.
     #[inline(always)]
     pub fn times_rounded(self, factor: T) -> T {

@@ -150,9 +150,9 @@ pub(crate) fn forward<A: Element>(layer: &mut AlphaDropout<A>, input: Option<&Ar
     let kind = layer.kind();
     let (a, b) = layer.line();
     let drop = Drop { below: (layer.p * f64::powi(2.0, 53)) as u64, a: A::rounded(a), b: A::rounded(b), dropped: A::rounded(a * ALPHA + b) };
-    layer.counter.forward(kind, &mut layer.kept, input, output, |level, words, values, keep| {
+    layer.counter.forward(kind, &mut layer.kept, input, output, |level, words, x, y, keep| {
         let bits = if let Keep::Bits(bits) = keep { bits } else { &mut [] };
-        at_level!(level, simd => drop.run(simd, words, values, bits));
+        at_level!(level, simd => drop.run(simd, words, x, y, bits));
     });
 }
 
@@ -168,12 +168,12 @@ struct Drop<A> {
 
 impl<A: Element> Drop<A> {
     #[inline(always)]
-    fn run<S: Simd>(self, _simd: S, words: &[u64], values: &mut [A], bits: &mut [u64]) {
-        for (bits, (words, values)) in bits.iter_mut().zip(words.chunks(WORD).zip(values.chunks(WORD))) {
-            *bits = words.iter().zip(values).enumerate().map(|(i, (&word, &x))| u64::from(self.keeps(word, x)) << i).sum();
+    fn run<S: Simd>(self, _simd: S, words: &[u64], x: &[A], y: &mut [A], bits: &mut [u64]) {
+        for (bits, (words, x)) in bits.iter_mut().zip(words.chunks(WORD).zip(x.chunks(WORD))) {
+            *bits = words.iter().zip(x).enumerate().map(|(i, (&word, &x))| u64::from(self.keeps(word, x)) << i).sum();
         }
-        for (&word, y) in words.iter().zip(values) {
-            *y = if self.keeps(word, *y) { *y * self.a + self.b } else { self.dropped };
+        for ((&word, &x), y) in words.iter().zip(x).zip(y) {
+            *y = if self.keeps(word, x) { x * self.a + self.b } else { self.dropped };
         }
     }
 

@@ -6,7 +6,7 @@ use ndarray::ArrayRefD;
 use crate::{
     element::Element,
     elementwise::Kept,
-    kernel::{self, Keep, Kind, WORD, at_level},
+    kernel::{self, Keep, Kind, WORD, at_level, padded},
     pointwise::Cost,
     threads::Split,
     traverse::{Positioned, Runs, pass},
@@ -47,31 +47,37 @@ impl Counter {
         Self { seed, step: 0 }
     }
 
-    /// Runs a forward: `apply` gets random words, one for each of the values, which it replaces, and what to keep of them.
+    /// Runs a forward: `apply` gets random words, one for each of the elements, these, where their values go, and what to keep of them.
     pub(crate) fn forward<A: Element>(
         &mut self,
         kind: Kind,
         kept: &mut Kept<A>,
         input: Option<&ArrayRefD<A>>,
         output: &mut ArrayRefD<A>,
-        apply: impl Fn(Level, &[u64], &mut [A], Keep<'_, A>) + Sync,
+        apply: impl Fn(Level, &[u64], &[A], &mut [A], Keep<'_, A>) + Sync,
     ) {
         let level = kernel::level();
         let key = word(mix(self.seed), self.step);
         let (order, keep) = kept.start(kind, input.unwrap_or(output));
         let runs = Runs::logical(output.shape(), order);
         pass(order, Cost::Arithmetic, input, output, Positioned(0, keep), &|x, y, Positioned(start, mut keep)| {
-            if let Some(x) = x {
-                kernel::copy(x, y);
-            }
             let mut words = [0; BLOCK];
             for (block, y) in y.chunks_mut(BLOCK).enumerate() {
-                let words = &mut words[..y.len()];
-                runs.visit(start + block * BLOCK, y.len(), |range, first, step| {
+                let (begin, count) = (block * BLOCK, y.len());
+                let words = &mut words[..count];
+                runs.visit(start + begin, count, |range, first, step| {
                     at_level!(level, simd => draw(simd, key, first, step, &mut words[range]));
                 });
-                let (head, tail) = keep.split(y.len());
-                apply(level, words, y, head);
+                let copied;
+                let x = match x {
+                    Some(x) => &x[begin..begin + count],
+                    None => {
+                        copied = padded::<BLOCK, A>(y);
+                        &copied[..count]
+                    }
+                };
+                let (head, tail) = keep.split(count);
+                apply(level, words, x, y, head);
                 keep = tail;
             }
         });

@@ -134,23 +134,23 @@ impl<A: Element> Body<A> for RReLU<A> {
 
 pub(crate) fn forward<A: Element>(layer: &mut RReLU<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let (lower, upper) = (A::rounded(layer.lower), A::rounded(layer.upper));
-    layer.counter.forward(Kind::Smooth, &mut layer.kept, input, output, |level, words, values, keep| {
+    layer.counter.forward(Kind::Smooth, &mut layer.kept, input, output, |level, words, x, y, keep| {
         if let Keep::Derivative(slopes) = keep {
-            at_level!(level, simd => rectify(simd, words, values, slopes, lower, upper));
+            at_level!(level, simd => rectify(simd, words, x, y, slopes, lower, upper));
         }
     });
 }
 
 #[inline(always)]
-fn rectify<S: Simd, A: Element>(_simd: S, words: &[u64], values: &mut [A], slopes: &mut [A], lower: A, upper: A) {
-    for ((&word, y), slope) in words.iter().zip(values).zip(slopes) {
+fn rectify<S: Simd, A: Element>(_simd: S, words: &[u64], x: &[A], y: &mut [A], slopes: &mut [A], lower: A, upper: A) {
+    for (((&word, &x), y), slope) in words.iter().zip(x).zip(y).zip(slopes) {
         let u = A::uniform(word);
         // This sum, unlike lower + u (upper - lower), does not overflow.
         let drawn = lower * (A::one() - u) + upper * u;
         // Rounding may lead out of the bounds.
         let drawn = if drawn < lower { lower } else { drawn };
         let drawn = if drawn > upper { upper } else { drawn };
-        *slope = if *y <= A::zero() { drawn } else { A::one() };
-        *y *= *slope;
+        *slope = if x <= A::zero() { drawn } else { A::one() };
+        *y = x * *slope;
     }
 }

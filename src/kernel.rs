@@ -416,10 +416,10 @@ fn value_at<P: Pointwise, S: Simd, A: Element>(formula: P, x: Lanes<S, A>) -> La
 #[inline(always)]
 fn both_at<const WIDE: bool, P: Pointwise, S: Simd, A: Element>(formula: P, x: Lanes<S, A>) -> (Lanes<S, A>, Lanes<S, A>) {
     if WIDE {
-        let x = A::Work::<S>::widen(x);
-        (formula.value(x).narrow(), formula.derivative(x).narrow())
+        let (value, derivative) = formula.value_and_derivative(A::Work::<S>::widen(x));
+        (value.narrow(), derivative.narrow())
     } else {
-        (formula.value(x), formula.derivative(x))
+        formula.value_and_derivative(x)
     }
 }
 

@@ -83,6 +83,55 @@ pub trait Pointwise: Copy + Debug + PartialEq + Send + Sync + 'static {
     #[must_use]
     fn derivative<T: Real>(self, x: T) -> T;
 
+    /// f(x) and f'(x). By default the two methods above, of which the compiler computes once what they share; it cannot where each asks for a parameter first, and then
+    /// one question for both is faster.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use ndarray_activations::{Elementwise, Layer, Pointwise, Real, math::exp};
+    ///
+    /// /// e^(k x).
+    /// #[derive(Clone, Copy, Debug, PartialEq)]
+    /// struct Growth {
+    ///     k: f64,
+    /// }
+    ///
+    /// impl Pointwise for Growth {
+    ///     fn name(&self) -> &'static str {
+    ///         "growth"
+    ///     }
+    ///     #[inline(always)]
+    ///     fn value<T: Real>(self, x: T) -> T {
+    ///         self.value_and_derivative(x).0
+    ///     }
+    ///     #[inline(always)]
+    ///     fn derivative<T: Real>(self, x: T) -> T {
+    ///         self.value_and_derivative(x).1
+    ///     }
+    ///     #[inline(always)]
+    ///     fn value_and_derivative<T: Real>(self, x: T) -> (T, T) {
+    ///         if self.k == 1.0 {
+    ///             let y = exp(x);
+    ///             return (y, y);
+    ///         }
+    ///         let y = exp(x * self.k);
+    ///         (y, y * self.k)
+    ///     }
+    /// }
+    ///
+    /// let x = array![0.0_f64, 1.0].into_dyn();
+    /// let mut layer = Elementwise::of(Growth { k: 2.0 });
+    /// assert_eq!(layer.forward(&x)?[0], 1.0);
+    /// assert_eq!(layer.backward(&x)?[0], 0.0);
+    /// assert!((layer.backward(&x)?[1] / (2.0 * f64::exp(2.0)) - 1.0).abs() < 1e-15);
+    /// # Ok::<(), ndarray_activations::ActivationError>(())
+    /// ```
+    #[must_use]
+    #[inline(always)]
+    fn value_and_derivative<T: Real>(self, x: T) -> (T, T) {
+        (self.value(x), self.derivative(x))
+    }
+
     /// The name with the parameters: `"elu(0.5)"`.
     fn spec(&self) -> String {
         self.name().to_owned()

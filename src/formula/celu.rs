@@ -1,4 +1,5 @@
 use crate::{
+    formula::ELU,
     math::{Exp, Pair, exp_of},
     pointwise::Pointwise,
     real::Real,
@@ -45,13 +46,22 @@ impl Pointwise for CELU {
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        let (exp, y) = self.exp(x);
-        // Close to 0 it is x, even where x/α is too small for a number.
-        let curved = x.lt(0.0) & y.hi.abs().ge(f64::powi(2.0, -60));
-        T::select(curved, exp.expm1(y) * x.parameter(self.alpha), x)
+        self.value_and_derivative(x).0
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
-        T::select(x.ge(0.0), x.splat(1.0), self.exp(x).0.value())
+        self.value_and_derivative(x).1
+    }
+    #[inline(always)]
+    fn value_and_derivative<T: Real>(self, x: T) -> (T, T) {
+        if self.alpha == 1.0 {
+            // The same to the bit, without divisions.
+            return ELU::new(1.0).value_and_derivative(x);
+        }
+        let (exp, y) = self.exp(x);
+        // Close to 0 it is x, even where x/α is too small for a number.
+        let curved = x.lt(0.0) & y.hi.abs().ge(f64::powi(2.0, -60));
+        let value = T::select(curved, exp.expm1(y) * x.parameter(self.alpha), x);
+        (value, T::select(x.ge(0.0), x.splat(1.0), exp.value()))
     }
 }

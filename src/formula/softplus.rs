@@ -1,4 +1,9 @@
-use crate::{formula::silu::OPEN, math::Softplus as Parts, pointwise::Pointwise, real::Real};
+use crate::{
+    formula::silu::OPEN,
+    math::{Pair, Softplus as Parts},
+    pointwise::Pointwise,
+    real::Real,
+};
 
 /// The softplus, $f(x) = \frac{1}{β} \ln(1 + e^{β x})$.
 ///
@@ -27,6 +32,14 @@ impl Softplus {
         Self { threshold: Some(threshold), ..self }
     }
 
+    /// Value and derivative at x, where y = βx.
+    #[inline(always)]
+    fn at<T: Real>(self, x: T, y: Pair<T>, beta: T) -> (T, T) {
+        let positive = T::select(y.hi.gt(0.0), x, x.splat(0.0));
+        let (line, parts) = (y.hi.gt(self.limit()), Parts::new(y));
+        (T::select(line, x, parts.value(positive, beta)), T::select(line, x.splat(1.0), parts.slope()))
+    }
+
     /// Where the line is taken. Without a threshold: where the rest is below the last digit.
     fn limit(self) -> f64 {
         self.threshold.map_or(OPEN, |threshold| threshold.min(OPEN))
@@ -48,14 +61,20 @@ impl Pointwise for Softplus {
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        let y = x.exact_product(x.parameter(self.beta));
-        let positive = T::select(y.hi.gt(0.0), x, x.splat(0.0));
-        T::select(y.hi.gt(self.limit()), x, Parts::new(y).value(positive, x.parameter(self.beta)))
+        self.value_and_derivative(x).0
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
-        let y = x.exact_product(x.parameter(self.beta));
-        T::select(y.hi.gt(self.limit()), x.splat(1.0), Parts::new(y).slope())
+        self.value_and_derivative(x).1
+    }
+    #[inline(always)]
+    fn value_and_derivative<T: Real>(self, x: T) -> (T, T) {
+        if self.beta == 1.0 {
+            // The same to the bit.
+            return self.at(x, Pair::exact(x), x.splat(1.0));
+        }
+        let beta = x.parameter(self.beta);
+        self.at(x, x.exact_product(beta), beta)
     }
     fn kinks(&self) -> Vec<f64> {
         self.threshold.map(|threshold| threshold / self.beta).into_iter().collect()

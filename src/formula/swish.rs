@@ -51,24 +51,22 @@ impl Pointwise for Swish {
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
-        if self.beta == 0.0 {
-            return x * 0.5;
-        }
-        if self.beta == 1.0 {
-            return SiLU.value(x);
-        }
-        let (y, inside) = self.argument(x);
-        Gate::precise(y.magnitude(), y.hi.le(0.0)).times(x, inside)
+        self.value_and_derivative(x).0
     }
     #[inline(always)]
     fn derivative<T: Real>(self, x: T) -> T {
+        self.value_and_derivative(x).1
+    }
+    #[inline(always)]
+    fn value_and_derivative<T: Real>(self, x: T) -> (T, T) {
         if self.beta == 0.0 {
-            return T::select(x.is(x), x.splat(0.5), x);
+            return (x * 0.5, T::select(x.is(x), x.splat(0.5), x));
         }
         if self.beta == 1.0 {
-            return SiLU.derivative(x);
+            return SiLU.value_and_derivative(x);
         }
-        let (y, _) = self.argument(x);
-        Gate::precise(y.magnitude(), y.hi.le(0.0)).gated_slope_near_root(y.magnitude())
+        let (y, inside) = self.argument(x);
+        let gate = Gate::precise(y.magnitude(), y.hi.le(0.0));
+        (gate.times(x, inside), gate.gated_slope_near_root(y.magnitude()))
     }
 }

@@ -61,7 +61,7 @@ impl Pointwise for GeluErf {
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
         let tail = NormalTail::new(x);
-        tail.exp.product_plus(tail.mills_times(-tail.t), x.at_least(0.0))
+        tail.exp.product_from(x.at_least(0.0), tail.mills_times(tail.t))
     }
     /// Φ(x) + x φ(x), which is 1 + h for x >= 0 and -h for x < 0 with h = |x| φ(x) - Φ(-|x|).
     #[inline(always)]

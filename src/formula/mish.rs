@@ -84,6 +84,7 @@ impl Pointwise for Mish {
         let one_more = Pair::new(parts.two_more.hi - 1.0, parts.two_more.lo);
         let second = parts.inverse.times(one_more.times(parts.x * 4.0));
         let sum = (parts.two_more.hi + second.hi) + (parts.two_more.lo + second.lo);
-        parts.inverse.times(parts.scaled.hi.exact_product(sum)).round() * parts.unshift
+        let slope = parts.inverse.times(parts.scaled.hi.exact_product(sum)).round() * parts.unshift;
+        T::select(x.gt(open::<T>()), x.splat(1.0), slope)
     }
 }

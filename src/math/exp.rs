@@ -95,10 +95,10 @@ impl<T: Real> Exp<T> {
         self.unshifted(self.shifted_product(a))
     }
 
-    /// a e^y + x for a number a in two words.
+    /// x - a e^y for a number a in two words.
     #[inline(always)]
-    pub(crate) fn product_plus(self, a: Pair<T>, x: T) -> T {
-        self.shifted_product(a).mul_add(self.unshift, x)
+    pub(crate) fn product_from(self, x: T, a: Pair<T>) -> T {
+        (-self.shifted_product(a)).mul_add(self.unshift, x)
     }
 
     /// a e^y, to be unshifted. What is added to a is smaller, so that its rounding errors count less.

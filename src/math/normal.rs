@@ -57,7 +57,7 @@ impl<T: Real> NormalTail<T> {
     #[inline(always)]
     pub(crate) fn new(x: T) -> Self {
         let t = x.abs().at_most(if T::SINGLE { 15.0 } else { 39.0 });
-        Self::at(t, (t * -0.5).exact_product(t))
+        Self::at(t, (-(t * 0.5)).exact_product(t))
     }
 
     #[inline(always)]

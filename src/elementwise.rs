@@ -189,7 +189,7 @@ pub(crate) fn forward_new<A: Element>(kernel: &dyn Kernel<A>, kept: &mut Kept<A>
 /// What is worth threads in `forward` is worth them in `backward`, as far as a product or a choice can be: numbers that another thread wrote are far from this one.
 fn backward_cost(forward: Cost) -> Cost {
     match forward {
-        Cost::Transcendental => Cost::Arithmetic,
+        Cost::Transcendental | Cost::Long => Cost::Arithmetic,
         cost => cost,
     }
 }

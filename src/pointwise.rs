@@ -181,7 +181,7 @@ pub trait Pointwise: Copy + Debug + PartialEq + Send + Sync + 'static {
     /// # Ok::<(), ndarray_activations::ActivationError>(())
     /// ```
     fn widens(&self) -> bool {
-        Self::COST == Cost::Transcendental
+        matches!(Self::COST, Cost::Transcendental | Cost::Long)
     }
 }
 
@@ -221,4 +221,6 @@ pub enum Cost {
     Arithmetic,
     /// Exponentials and the like.
     Transcendental,
+    /// Exponentials and as much work again around them: a second thread pays sooner, whatever the vectors hold.
+    Long,
 }

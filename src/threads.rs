@@ -115,7 +115,7 @@ fn worth(cost: Cost) -> usize {
         Cost::Memory => 1 << 18,
         Cost::Arithmetic if wide() => 1 << 18,
         Cost::Arithmetic => 1 << 17,
-        Cost::Transcendental => LEAST,
+        Cost::Transcendental | Cost::Long => LEAST,
     }
 }
 

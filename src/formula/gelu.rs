@@ -2,7 +2,7 @@
 
 use crate::{
     math::{FRAC_1_SQRT_TAU, Gate, NormalTail, Pair},
-    pointwise::Pointwise,
+    pointwise::{Cost, Pointwise},
     real::Real,
 };
 
@@ -51,6 +51,7 @@ pub(crate) enum GeluForm {
 pub(crate) struct GeluErf;
 
 impl Pointwise for GeluErf {
+    const COST: Cost = Cost::Long;
     fn name(&self) -> &'static str {
         "gelu"
     }
@@ -95,6 +96,7 @@ impl GeluTanh {
 }
 
 impl Pointwise for GeluTanh {
+    const COST: Cost = Cost::Long;
     fn name(&self) -> &'static str {
         "gelu_tanh"
     }

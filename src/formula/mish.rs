@@ -1,6 +1,6 @@
 use crate::{
     math::{Pair, Reciprocal, exp_of_held},
-    pointwise::Pointwise,
+    pointwise::{Cost, Pointwise},
     real::Real,
 };
 
@@ -65,6 +65,7 @@ fn more<T: Real>(a: T, b: T, c: f64) -> Pair<T> {
 }
 
 impl Pointwise for Mish {
+    const COST: Cost = Cost::Long;
     fn name(&self) -> &'static str {
         "mish"
     }

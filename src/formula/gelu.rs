@@ -112,10 +112,9 @@ impl Pointwise for GeluTanh {
     fn derivative<T: Real>(self, x: T) -> T {
         // |x (2u)'| = |2u| + 2 |x| times the cubic's part.
         let (gate, y, inside, cubic) = Self::parts(x);
-        let (twice, line) = (inside.abs() * 2.0, x.splat(1.0) - y.hi);
-        let rest = (-cubic).mul_add(twice, line);
-        let low = (-cubic).mul_add(twice, line - rest) - y.lo;
-        gate.precise_slope(cubic.mul_add(twice, y.hi) + y.lo, Pair::new(rest, low))
+        let twice = inside.abs() * 2.0;
+        let rest = Pair::fused(-cubic, twice, x.splat(1.0) - y.hi).plus_low(-y.lo);
+        gate.precise_slope(cubic.mul_add(twice, y.hi) + y.lo, rest)
     }
 }
 

@@ -47,21 +47,15 @@ impl<T: Real> Parts<T> {
     fn new(x: T) -> Self {
         let x = x.at_most(open::<T>()).at_least(if T::SINGLE { -130.0 } else { -1060.0 });
         let (scaled, unshift) = exp_of_held(Pair::exact(x)).shifted_pair();
-        let two_more = more(scaled.hi, unshift, 2.0);
+        let two = x.splat(2.0);
+        let two_more = Pair::fused(scaled.hi, unshift, two);
         let two_more = Pair::new(two_more.hi, scaled.lo.mul_add(unshift, two_more.lo));
         let low = scaled.lo.mul_add(two_more.hi, scaled.hi * two_more.lo);
         let n = scaled.hi.exact_product(two_more.hi).plus_low(low);
-        let divisor = more(scaled.hi, two_more.hi * unshift, 2.0);
+        let divisor = Pair::fused(scaled.hi, two_more.hi * unshift, two);
         let divisor = Pair::new(divisor.hi, low.mul_add(unshift, divisor.lo));
         Self { x, scaled, unshift, two_more, n, inverse: divisor.reciprocal() }
     }
-}
-
-/// a b + c for products below 0 or above -c.
-#[inline(always)]
-fn more<T: Real>(a: T, b: T, c: f64) -> Pair<T> {
-    let hi = a.mul_add(b, c);
-    Pair::new(hi, a.mul_add(b, -hi + c))
 }
 
 impl Pointwise for Mish {

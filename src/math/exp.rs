@@ -147,8 +147,7 @@ impl<T: Real> Exp<T> {
     /// e^y in two words, without what its own rounding errors lack, to be multiplied by the power of two beside it.
     #[inline(always)]
     pub(crate) fn shifted_pair(self) -> (Pair<T>, T) {
-        let hi = self.shifted();
-        (Pair::new(hi, self.p.mul_add(self.power, self.power - hi)), self.unshift)
+        (Pair::fused(self.p, self.power, self.power), self.unshift)
     }
 }
 

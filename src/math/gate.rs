@@ -72,23 +72,32 @@ impl<T: Real> Gate<T> {
     /// That is σ(y) (1 - |z| + |z| σ(y)) below 0, where it has a root, and σ(y) (1 + |z| σ(-y)) above.
     #[inline(always)]
     pub(crate) fn gated_slope(self, z: T, rest: T) -> T {
-        let sum = z.mul_add(self.small(), T::select(self.negative, rest, z.splat(1.0)));
-        T::select(self.negative, sum * self.small * self.unit, sum * (-self.small() + 1.0))
+        self.times_sum(self.sum(z, rest))
     }
 
     /// The same with more of its digits at some distance from its root.
     #[inline(always)]
     pub(crate) fn gated_slope_near_root(self, z: Pair<T>) -> T {
-        let small = self.small();
         let rest = -z.hi + 1.0;
         if T::SPARE {
             return self.gated_slope(z.hi, rest);
         }
         // The lower word of σ(-|y|).
         let remainder = (-self.small).mul_add(self.divisor.hi, self.unit.splat(1.0)) - self.small * self.divisor.lo;
-        let low = z.hi * (remainder * small) - T::select(self.negative, z.lo, z.lo.splat(0.0));
-        let sum = z.hi.mul_add(small, T::select(self.negative, rest, rest.splat(1.0))) + low;
-        T::select(self.negative, sum * self.small * self.unit, sum * (-small + 1.0))
+        let low = z.hi * (remainder * self.small()) - T::select(self.negative, z.lo, z.lo.splat(0.0));
+        self.times_sum(self.sum(z.hi, rest) + low)
+    }
+
+    /// The second factor of the derivative.
+    #[inline(always)]
+    fn sum(self, z: T, rest: T) -> T {
+        z.mul_add(self.small(), T::select(self.negative, rest, z.splat(1.0)))
+    }
+
+    /// Both factors.
+    #[inline(always)]
+    fn times_sum(self, sum: T) -> T {
+        T::select(self.negative, sum * self.small * self.unit, sum * (-self.small() + 1.0))
     }
 
     /// The same with 1 - |z| in two words.

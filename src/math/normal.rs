@@ -64,9 +64,8 @@ impl<T: Real> NormalTail<T> {
     fn at(t: T, exponent: Pair<T>) -> Self {
         let quotient = t.polynomial(&MILLS_A_F32, &MILLS_A_F64) / t.polynomial(&MILLS_B_F32, &MILLS_B_F64);
         let line = Pair::fast_sum(t.splat(1.0), t);
-        let sum = t.mul_add(quotient, line.hi);
-        // The difference is exact, for t times the quotient is less than half of the line.
-        let divisor = Pair::new(sum, t.mul_add(quotient, line.hi - sum) + line.lo);
+        // The product is less than half of the line.
+        let divisor = Pair::fused(t, quotient, line.hi).plus_low(line.lo);
         Self { t, exp: exp_of_held(exponent), inverse: divisor.reciprocal() }
     }
 

@@ -49,6 +49,13 @@ impl<T: Real> Pair<T> {
         Self { hi, lo: (a - (hi - part)) + (b - part) }
     }
 
+    /// `a · b + c`, where `c` less the sum is exact: where the product is at most half of `c`, or `c` is a short number, as 2 is. Elsewhere the lower word is off by one rounding.
+    #[inline(always)]
+    pub(crate) fn fused(a: T, b: T, c: T) -> Self {
+        let hi = a.mul_add(b, c);
+        Self { hi, lo: a.mul_add(b, c - hi) }
+    }
+
     /// The square of a number, exactly.
     #[inline(always)]
     pub fn square(x: T) -> Self {

@@ -69,6 +69,15 @@ pub(crate) fn level() -> Level {
     FORCED.get().unwrap_or_else(Level::new)
 }
 
+/// How many elements a vector has at this level.
+pub(crate) fn lanes<A: Element>(level: Level) -> usize {
+    #[inline(always)]
+    fn of<S: Simd, A: Element>(_simd: S) -> usize {
+        A::Native::<S>::LEN
+    }
+    at_level!(level, simd => of::<_, A>(simd))
+}
+
 /// The names of the levels that this CPU has, for [`with_level`].
 pub(crate) fn levels() -> Vec<(&'static str, Level)> {
     let best = Level::new();

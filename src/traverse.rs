@@ -3,13 +3,13 @@
 use std::{array, cmp::Reverse, hint::black_box, iter, ops::Range};
 
 use ndarray::{
-    Array, Array1, ArrayBase, ArrayD, ArrayRefD, ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension,
+    Array, Array1, ArrayBase, ArrayD, ArrayRef, ArrayRefD, ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension,
     ErrorKind, Ix2, Ix3, IxDyn, RemoveAxis, ShapeArg, ShapeError,
 };
 
 use crate::{
     element::Element,
-    kernel::{WORD, at_level, four_columns, hand_over, in_one_word, level},
+    kernel::{WORD, at_level, four_columns, hand_over, in_one_word, lanes, level},
     pages,
     parts::{PARTS, RowSlices, Rows, Space, copy_line},
     pointwise::Cost,
@@ -86,6 +86,12 @@ impl Order {
             let mut zeros = vec![A::zero(); total];
             pages::ask(&mut zeros);
             touch(&mut zeros);
+            return self.array(shape, zeros);
+        }
+        if total <= LITTLE / size_of::<A>() {
+            // Unlike memory that has to be zeroed, memory as it is comes from what the C library has at hand.
+            let mut zeros = Vec::with_capacity(total);
+            zeros.resize(total, A::zero());
             return self.array(shape, zeros);
         }
         // Each thread has those in its cache that it overwrites afterwards.
@@ -230,6 +236,8 @@ impl<A> Owning<A> for Array1<A> {
     }
 }
 
+/// Up to how many bytes of memory the C library has what was given back at hand.
+const LITTLE: usize = 1024;
 /// How much of a new array is made at a time: more gains little, and less costs calls.
 const FRESH_BYTES: usize = 8192;
 /// How much of it is zeroed at a time. From 4 KiB on, zeroing takes another way through the CPU, which was measured 30 % slower.
@@ -875,19 +883,17 @@ pub(crate) struct RowArrays<'a, A> {
 }
 
 impl<'a, A: Element> RowArrays<'a, A> {
-    /// Rows of so many elements, if they lie one behind the other in all arrays: made without views of a dynamic dimension, which are large.
-    fn matrices(&mut self, length: usize) -> Option<RowViews<'_, A, Ix2>> {
-        fn matrix<A>(array: &ArrayRefD<A>, length: usize) -> Option<ArrayView2<'_, A>> {
-            ArrayView2::from_shape((array.len() / length, length), array.as_slice()?).ok()
+    /// All elements as slices, if they lie so in all arrays: for views, which are large, a small array is not worth its while.
+    fn slices(&mut self) -> Option<RowSlices<'_, A>> {
+        fn slice<'a, A>(array: Option<&'a ArrayRefD<A>>) -> Option<&'a [A]> {
+            array.map_or(Some(&[]), ArrayRef::as_slice)
         }
-        fn matrix_mut<A>(array: &mut ArrayRefD<A>, length: usize) -> Option<ArrayViewMut2<'_, A>> {
-            ArrayViewMut2::from_shape((array.len() / length, length), array.as_slice_mut()?).ok()
-        }
-        Some(RowViews {
-            input: self.input.map_or(Some(None), |input| matrix(input, length).map(Some))?,
-            output: matrix_mut(self.output, length)?,
-            keep: self.keep.as_deref_mut().map_or(Some(None), |keep| matrix_mut(keep, length).map(Some))?,
-            kept: self.kept.map_or(Some(None), |kept| matrix(kept, length).map(Some))?,
+        Some(RowSlices {
+            rows: Rows::ONE,
+            input: slice(self.input)?,
+            row: self.output.as_slice_mut()?,
+            keep: self.keep.as_deref_mut().map_or(Some(&mut [][..]), ArrayRef::as_slice_mut)?,
+            kept: slice(self.kept)?,
         })
     }
 
@@ -898,6 +904,45 @@ impl<'a, A: Element> RowArrays<'a, A> {
             keep: self.keep.map(|keep| keep.view_mut()),
             kept: self.kept.map(|kept| kept.view()),
         }
+    }
+}
+
+/// Rows of so many elements, one behind the other, are visited one by one.
+fn one_by_one<A: Element>(slices: RowSlices<'_, A>, length: usize, body: &mut impl RowVisitor<A>) {
+    let RowSlices { rows, input, row, keep, kept } = slices;
+    let (mut input, mut keep, mut kept) = (input.chunks(length), keep.chunks_mut(length), kept.chunks(length));
+    for row in row.chunks_mut(length) {
+        let [input, kept] = [&mut input, &mut kept].map(|rows| rows.next().unwrap_or_default());
+        body(RowSlices { rows, input, row, keep: keep.next().unwrap_or_default(), kept });
+    }
+}
+
+/// From how many rows of so many elements on it takes less time to bring sixteen together than to visit them one after the other: a row by itself takes as long as sixteen
+/// times a vector's elements (measured for all instruction sets).
+fn worth_a_tile<A: Element>(length: usize) -> usize {
+    2 + length / lanes::<A>(level())
+}
+
+/// Short rows of so many elements, one behind the other, are visited sixteen at a time, side by side in a buffer.
+fn sixteen_by_sixteen<A: Element>(slices: RowSlices<'_, A>, length: usize, body: &mut impl RowVisitor<A>) {
+    let RowSlices { rows, input, row, keep, kept } = slices;
+    let (tile, least) = (PARTS * length, worth_a_tile::<A>(length) * length);
+    let mut scratch = Scratch::new(2 * tile);
+    let (main, beside) = scratch.split_at_mut(tile);
+    let (mut input, mut keep, mut kept) = (input.chunks(tile), keep.chunks_mut(tile), kept.chunks(tile));
+    for row in row.chunks_mut(tile) {
+        let [input, kept] = [&mut input, &mut kept].map(|tiles| tiles.next().unwrap_or_default());
+        let keep = keep.next().unwrap_or_default();
+        if row.len() < least {
+            one_by_one(RowSlices { rows, input, row, keep, kept }, length, body);
+            continue;
+        }
+        transpose(if input.is_empty() { row } else { input }, length, main, PARTS);
+        transpose(kept, length, beside, PARTS);
+        let (to_keep, kept) = sides(beside, !keep.is_empty());
+        body(RowSlices { rows: Rows::side_by_side(PARTS), input: &[], row: main, keep: to_keep, kept });
+        transpose(main, PARTS, row, length);
+        transpose(beside, PARTS, keep, length);
     }
 }
 
@@ -970,9 +1015,10 @@ pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool
     {
         let length = arrays.output.len_of(Axis(axis));
         if parts(length).most >= total
-            && let Some(matrices) = arrays.matrices(length)
+            && let Some(slices) = arrays.slices()
         {
-            return matrices.run(side_by_side, &mut spaced(body, 1));
+            let mut body = spaced(body, 1);
+            return if side_by_side && length < LONG { sixteen_by_sixteen(slices, length, &mut body) } else { one_by_one(slices, length, &mut body) };
         }
     }
     let arrays = arrays.views();
@@ -1145,7 +1191,7 @@ fn sides<A>(beside: &mut [A], fill: bool) -> (&mut [A], &[A]) {
 
 impl<A: Element, D: Dimension> RowViews<'_, A, D> {
     /// One row that is a slice in all arrays, or several side by side.
-    fn run_slices(self, rows: Rows, body: &mut impl RowVisitor<A>) {
+    fn run_slices(self, rows: Rows, mut body: impl FnMut(RowSlices<'_, A>)) {
         if let Some(row) = self.output.into_slice() {
             let keep = self.keep.and_then(ArrayBase::into_slice).unwrap_or_default();
             let [input, kept] = [self.input, self.kept].map(|view| view.and_then(|view| view.to_slice()).unwrap_or_default());
@@ -1162,20 +1208,24 @@ impl<A: Element> RowViews<'_, A, Ix2> {
         if side_by_side && self.stand_side_by_side() {
             return each!(self, |view| view.reversed_axes()).run_slices(Rows::side_by_side(count), body);
         }
+        if side_by_side && self.all(|view| view.is_standard_layout()) {
+            return self.run_slices(Rows::ONE, |slices| sixteen_by_sixteen(slices, length, body));
+        }
         // Rows at distances that are powers of two would fall on the same lines of the cache.
         let spaced = length.next_multiple_of(PARTS) + PARTS;
         let group = PARTS * if side_by_side { length } else { spaced };
         let groups = (CACHED / (size_of::<A>() * group)).clamp(1, count.div_ceil(PARTS));
         let buffer = if slices && !side_by_side { 0 } else { (groups * group).max(PARTS * spaced) };
         let mut scratch = Scratch::new(2 * buffer);
+        let least = worth_a_tile::<A>(length);
         let mut rest = self;
         while count > 0 {
             let here = if count < PARTS { count } else { PARTS * groups.min(count / PARTS) };
             let (mut part, behind) = rest.split(Axis(0), here);
-            if side_by_side && here > PARTS / 2 {
+            if side_by_side && here >= least {
                 part.gathered(&mut scratch, Places { rows: Rows::side_by_side(PARTS), group, row: 1, element: PARTS }, body);
             } else if slices {
-                (0..here).for_each(|index| part.at(index).run_slices(Rows::ONE, body));
+                (0..here).for_each(|index| part.at(index).run_slices(Rows::ONE, &mut *body));
             } else {
                 part.gathered(&mut scratch, Places { rows: Rows::ONE, group: PARTS * spaced, row: spaced, element: 1 }, body);
             }
@@ -1241,10 +1291,6 @@ impl Places {
                     to[..rest.len()].copy_from_slice(rest);
                 }
             }
-        } else if let Some(slice) = from.to_slice().filter(|_| self.row == 1) {
-            for (from, to) in slice.chunks(PARTS * length).zip(buffer.chunks_mut(self.group)) {
-                transpose(from, length, to, self.element);
-            }
         } else {
             for (tile, from) in from.axis_chunks_iter(Axis(1), PARTS).enumerate() {
                 if from.nrows() >= FEW && from.strides()[0] == 1 && self.has_room(length) {
@@ -1278,10 +1324,6 @@ impl Places {
                 if let Some(from) = places.next() {
                     rest.copy_from_slice(&from[..rest.len()]);
                 }
-            }
-        } else if let Some(slice) = to.as_slice_mut().filter(|_| self.row == 1) {
-            for (to, from) in slice.chunks_mut(PARTS * length).zip(buffer.chunks(self.group)) {
-                transpose(&from[..length * PARTS], PARTS, to, length);
             }
         } else {
             for (tile, mut to) in to.axis_chunks_iter_mut(Axis(1), PARTS).enumerate() {

@@ -80,22 +80,24 @@ impl<F: Default, A: Element> Along<F, A> {
     }
 }
 
-impl<F: RowKernel<A>, A: Element> Along<F, A> {
+impl Axes {
     /// Calls `then` with the axes, for an input of so many.
-    fn axes<R>(&self, ndim: usize, then: impl FnOnce(&[usize]) -> R) -> R {
-        match &self.axes {
-            Axes::Last => match ndim.checked_sub(1) {
+    fn of<R>(&self, ndim: usize, then: impl FnOnce(&[usize]) -> R) -> R {
+        match self {
+            Self::Last => match ndim.checked_sub(1) {
                 Some(axis) => then(&[axis]),
                 None => then(&[]),
             },
-            Axes::One(axis) => then(&[*axis]),
-            Axes::Several(axes) => then(axes),
+            Self::One(axis) => then(&[*axis]),
+            Self::Several(axes) => then(axes),
         }
     }
+}
 
+impl<F: RowKernel<A>, A: Element> Along<F, A> {
     fn check(&self, shape: &[usize]) -> Result<()> {
         let layer = || self.formula.name().to_owned();
-        self.axes(shape.len(), |axes| {
+        self.axes.of(shape.len(), |axes| {
             if let Some(&axis) = axes.iter().find(|&&axis| axis >= shape.len()) {
                 return Err(ActivationError::AxisOutOfRange { layer: layer(), axis, ndim: shape.len() });
             }
@@ -149,16 +151,14 @@ impl<F: RowKernel<A> + Clone + Default, A: Element> Body<A> for Along<F, A> {
     }
     fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };
-        self.axes(output.ndim(), |axes| A::along_infer(&call, axes, input, output));
+        self.axes.of(output.ndim(), |axes| A::along_infer(&call, axes, input, output));
     }
     fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-        let mut kept = std::mem::take(&mut self.kept);
         let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };
-        self.axes(output.ndim(), |axes| A::along_forward(&call, axes, &mut kept, input, output));
-        self.kept = kept;
+        self.axes.of(output.ndim(), |axes| A::along_forward(&call, axes, &mut self.kept, input, output));
     }
     fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-        self.axes(output.ndim(), |axes| A::along_backward(&self.formula, axes, &self.kept, gradient, output));
+        self.axes.of(output.ndim(), |axes| A::along_backward(&self.formula, axes, &self.kept, gradient, output));
     }
 }
 

@@ -63,10 +63,10 @@ pub trait Engine: Sized {
     fn prelu_backward(layer: &mut PReLU<Self>, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn rrelu_forward(layer: &mut RReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn alpha_dropout_forward(layer: &mut AlphaDropout<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
-    fn gated_infer(kernel: &dyn Kernel<Self>, axis: usize, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
-    fn gated_infer_new(kernel: &dyn Kernel<Self>, axis: usize, input: ArrayViewD<'_, Self>) -> ArrayD<Self>;
-    fn gated_forward(kernel: &dyn Kernel<Self>, axis: usize, kept: &mut GatedKept<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
-    fn gated_backward(kept: &GatedKept<Self>, kind: Kind, axis: usize, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
+    fn gated_infer(kernel: &dyn Kernel<Self>, axis: usize, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn gated_infer_new(kernel: &dyn Kernel<Self>, axis: usize, input: &ArrayRefD<Self>) -> ArrayD<Self>;
+    fn gated_forward(kernel: &dyn Kernel<Self>, axis: usize, kept: &mut GatedKept<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn gated_backward(kept: &GatedKept<Self>, kind: Kind, axis: usize, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn maxout_infer(layer: &Maxout<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn maxout_forward(layer: &mut Maxout<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
     fn maxout_backward(layer: &Maxout<Self>, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>);
@@ -169,22 +169,22 @@ macro_rules! engine {
             fn alpha_dropout_forward(layer: &mut AlphaDropout<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 alpha_dropout::forward(layer, input, output);
             }
-            fn gated_infer(kernel: &dyn Kernel<Self>, axis: usize, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+            fn gated_infer(kernel: &dyn Kernel<Self>, axis: usize, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 gated::infer(kernel, axis, input, output);
             }
-            fn gated_infer_new(kernel: &dyn Kernel<Self>, axis: usize, input: ArrayViewD<'_, Self>) -> ArrayD<Self> {
+            fn gated_infer_new(kernel: &dyn Kernel<Self>, axis: usize, input: &ArrayRefD<Self>) -> ArrayD<Self> {
                 gated::infer_new(kernel, axis, input)
             }
             fn gated_forward(
                 kernel: &dyn Kernel<Self>,
                 axis: usize,
                 kept: &mut GatedKept<Self>,
-                input: Option<ArrayViewD<'_, Self>>,
-                output: ArrayViewMutD<'_, Self>,
+                input: Option<&ArrayRefD<Self>>,
+                output: &mut ArrayRefD<Self>,
             ) {
                 gated::forward(kernel, axis, kept, input, output);
             }
-            fn gated_backward(kept: &GatedKept<Self>, kind: Kind, axis: usize, gradient: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {
+            fn gated_backward(kept: &GatedKept<Self>, kind: Kind, axis: usize, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 gated::backward(kept, kind, axis, gradient, output);
             }
             fn maxout_infer(layer: &Maxout<Self>, input: Option<ArrayViewD<'_, Self>>, output: ArrayViewMutD<'_, Self>) {

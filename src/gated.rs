@@ -2,7 +2,7 @@
 
 use std::{fmt, hint::black_box};
 
-use ndarray::{ArrayD, ArrayRef, ArrayRefD, ArrayViewD, ArrayViewMutD, Axis};
+use ndarray::{ArrayD, ArrayRefD, Axis, Dimension};
 
 use crate::{
     body::{Body, Record, Resized, divided, layer_methods},
@@ -15,7 +15,7 @@ use crate::{
     pointwise::Cost,
     scratch::LINE,
     threads::Split,
-    traverse::{BLOCK, Order, Reader, Source, fresh, pass},
+    traverse::{BLOCK, Order, Reader, Source, fresh_from, pass_from, pass_into_halves},
 };
 
 /// A gated linear unit: the input is cut in two halves a and b along an axis, and the output is $a ⊙ f(b)$, half as long. The layer behind [`GLU`],
@@ -196,40 +196,36 @@ impl<F: Kernel<A>, A: Element> Body<A> for Gated<F, A> {
         divided(self.name, self.axis, input, 2)
     }
     fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-        A::gated_infer(&self.formula, self.axis(output.ndim()), input.map(ArrayRef::view), output.view_mut());
+        A::gated_infer(&self.formula, self.axis(output.ndim()), input, output);
     }
     fn infer_new(&self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
         self.resized(input.shape())?;
-        Ok(A::gated_infer_new(&self.formula, self.axis(input.ndim()), input.view()))
+        Ok(A::gated_infer_new(&self.formula, self.axis(input.ndim()), input))
     }
     fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-        A::gated_forward(&self.formula, self.axis(output.ndim()), &mut self.kept, input.map(ArrayRef::view), output.view_mut());
+        A::gated_forward(&self.formula, self.axis(output.ndim()), &mut self.kept, input, output);
     }
     fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-        A::gated_backward(&self.kept, self.formula.kind(), self.axis(output.ndim()), gradient.map(ArrayRef::view), output.view_mut());
+        A::gated_backward(&self.kept, self.formula.kind(), self.axis(output.ndim()), gradient, output);
     }
-}
-
-fn halves<A>(input: ArrayViewD<'_, A>, axis: usize) -> (ArrayViewD<'_, A>, ArrayViewD<'_, A>) {
-    let half = input.len_of(Axis(axis)) / 2;
-    input.split_at(Axis(axis), half)
 }
 
 // Without an input, which is work in place, the arrays are empty: only then have input and output the same shape.
 
-pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, axis: usize, input: Option<ArrayViewD<'_, A>>, mut output: ArrayViewMutD<'_, A>) {
+pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, axis: usize, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let Some(input) = input else { return };
-    let order = Order::of(&input);
-    let (a, b) = halves(input, axis);
-    let (a, far) = (Reader::new(&order, a), far::<A>(output.len()));
-    pass(&order, kernel.cost(), Some(&b), &mut output, a.source(), &multiplying(kernel, far));
+    let order = Order::of(input);
+    let [a, b] = Reader::halves(&order, input, axis);
+    let far = far::<A>(output.len());
+    pass_from(WORD, kernel.cost(), &order, b.source(), output, a.source(), &multiplying(kernel, far));
 }
 
-pub(crate) fn infer_new<A: Element>(kernel: &dyn Kernel<A>, axis: usize, input: ArrayViewD<'_, A>) -> ArrayD<A> {
-    let order = Order::of(&input);
-    let (a, b) = halves(input, axis);
-    let (a, far) = (Reader::new(&order, a), far::<A>(b.len()));
-    fresh(&order, kernel.cost(), &b, a.source(), &multiplying(kernel, far), None)
+pub(crate) fn infer_new<A: Element>(kernel: &dyn Kernel<A>, axis: usize, input: &ArrayRefD<A>) -> ArrayD<A> {
+    let order = Order::of(input);
+    let [a, b] = Reader::halves(&order, input, axis);
+    let (far, mut shape) = (far::<A>(input.len() / 2), input.raw_dim());
+    shape[axis] /= 2;
+    fresh_from(&order, kernel.cost(), &b, shape.slice(), a.source(), &multiplying(kernel, far), None)
 }
 
 /// Whether arrays of so many elements lie beyond the caches. Half rows are too short for the CPU to tell from their beginnings what will be read next.
@@ -266,12 +262,12 @@ pub(crate) fn forward<A: Element>(
     kernel: &dyn Kernel<A>,
     axis: usize,
     kept: &mut GatedKept<A>,
-    input: Option<ArrayViewD<'_, A>>,
-    mut output: ArrayViewMutD<'_, A>,
+    input: Option<&ArrayRefD<A>>,
+    output: &mut ArrayRefD<A>,
 ) {
     let level = kernel::level();
     let GatedKept { record, gate, slope, bits } = kept;
-    record.start_either(input.as_deref(), &output, output.shape());
+    record.start_either(input, output, output.shape());
     pages::resize(gate, output.len(), A::zero());
     pages::resize(slope, output.len(), A::zero());
     let bits = match kernel.kind() {
@@ -282,12 +278,12 @@ pub(crate) fn forward<A: Element>(
         _ => Keep::Nothing,
     };
     if let Some(input) = input {
-        let (a, b) = halves(input, axis);
-        let (a, far) = (Reader::new(&record.order, a), far::<A>(output.len()));
+        let [a, b] = Reader::halves(&record.order, input, axis);
+        let far = far::<A>(output.len());
         let keep = (a.source(), (&mut gate[..], (&mut slope[..], bits)));
         // Three arrays are written, so that threads pay where they pay in `backward`.
         let cost = if kernel.cost() == Cost::Memory { Cost::Arithmetic } else { kernel.cost() };
-        pass(&record.order, cost, Some(&b), &mut output, keep, &|b, y, mut keep| {
+        pass_from(WORD, cost, &record.order, b.source(), output, keep, &|b, y, mut keep| {
             for (b, y) in b.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
                 let (now, later) = keep.split(y.len());
                 let (a, (gate, (slope, bits))) = now;
@@ -316,23 +312,28 @@ pub(crate) fn forward<A: Element>(
     record.finish();
 }
 
-pub(crate) fn backward<A: Element>(kept: &GatedKept<A>, kind: Kind, axis: usize, gradient: Option<ArrayViewD<'_, A>>, output: ArrayViewMutD<'_, A>) {
+pub(crate) fn backward<A: Element>(kept: &GatedKept<A>, kind: Kind, axis: usize, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let Some(gradient) = gradient else { return };
     let level = kernel::level();
     let GatedKept { record, gate, slope, bits } = kept;
-    let half = output.len_of(Axis(axis)) / 2;
-    let (mut a, mut b) = output.split_at(Axis(axis), half);
-    pass(&record.order, Cost::Arithmetic, Some(&gradient), &mut a, &gate[..], &|g, y, gate| kernel::multiply(level, g, gate, y));
     // What is dead stays so, whatever the gradient: the slope in full is in the product already.
     let alive = |slope| if slope == 0.0 { 0.0 } else { 1.0 };
     let read = match kind {
         Kind::TwoSlope { lower, upper } if lower != upper => Read::<A>::Bits(bits, alive(lower), alive(upper)),
         _ => Read::Constant(1.0),
     };
-    pass(&record.order, Cost::Arithmetic, Some(&gradient), &mut b, (&slope[..], read), &|g, y, (slope, read)| {
-        kernel::multiply(level, g, slope, y);
-        if let Read::Bits(bits, lower, upper) = read {
-            kernel::choose(level, None, bits, y, lower, upper);
-        }
-    });
+    pass_into_halves(
+        Cost::Arithmetic,
+        &record.order,
+        axis,
+        gradient,
+        output,
+        (&gate[..], &|g, y, gate| kernel::multiply(level, g, gate, y)),
+        ((&slope[..], read), &|g, y, (slope, read)| {
+            kernel::multiply(level, g, slope, y);
+            if let Read::Bits(bits, lower, upper) = read {
+                kernel::choose(level, None, bits, y, lower, upper);
+            }
+        }),
+    );
 }

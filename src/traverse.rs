@@ -211,14 +211,63 @@ fn pass_views<A: Element, K: Split>(
     keep: K,
     body: Body<'_, A, K>,
 ) {
-    let parts = Parts::new(output.len(), size_of::<A>(), cost, unit);
     let reader = input.map(|input| Reader::new(order, input.view()));
-    let source = reader.as_ref().map_or(Source::InPlace, Reader::source);
+    pass_from(unit, cost, order, reader.as_ref().map_or(Source::InPlace, Reader::source), output, keep, body);
+}
+
+/// [`pass_in_units`] for what is read in the order already.
+pub(crate) fn pass_from<A: Element, K: Split>(
+    unit: usize,
+    cost: Cost,
+    order: &Order,
+    source: Source<'_, A>,
+    output: &mut ArrayRefD<A>,
+    keep: K,
+    body: Body<'_, A, K>,
+) {
+    let parts = Parts::new(output.len(), size_of::<A>(), cost, unit);
+    if order.0.is_none()
+        && let Some(slice) = output.as_slice_mut()
+    {
+        return spread(source, slice, keep, parts, body);
+    }
     let mut output = order.view_mut(output.view_mut());
     match output.as_slice_mut() {
         Some(slice) => spread(source, slice, keep, parts, body),
         None => spread_view(source, flattened_mut(output), keep, parts, unit, body),
     }
+}
+
+/// [`pass`] into one half of an array along an axis, and then into the other one.
+pub(crate) fn pass_into_halves<A: Element, K: Split, L: Split>(
+    cost: Cost,
+    order: &Order,
+    axis: usize,
+    input: &ArrayRefD<A>,
+    output: &mut ArrayRefD<A>,
+    (keep, body): (K, Body<'_, A, K>),
+    (keep_behind, body_behind): (L, Body<'_, A, L>),
+) {
+    let (reader, outer) = (Reader::of(order, input), outer(output.shape(), axis));
+    let source = reader.source();
+    if order.0.is_none()
+        && outer <= 1
+        && let Some(slice) = output.as_slice_mut()
+    {
+        let half = slice.len() / 2;
+        let (parts, (front, behind)) = (|| Parts::new(half, size_of::<A>(), cost, WORD), slice.split_at_mut(half));
+        spread(source, front, keep, parts(), body);
+        return spread(source, behind, keep_behind, parts(), body_behind);
+    }
+    let half = output.len_of(Axis(axis)) / 2;
+    let (mut front, mut behind) = output.view_mut().split_at(Axis(axis), half);
+    pass_from(WORD, cost, order, source, &mut front, keep, body);
+    pass_from(WORD, cost, order, source, &mut behind, keep_behind, body_behind);
+}
+
+/// How many times an array repeats what it has along an axis and those behind it.
+fn outer(shape: &[usize], axis: usize) -> usize {
+    shape[..axis].iter().product()
 }
 
 /// A trait for a type of ndarray's: the compiler puts its methods where it puts ndarray's own, and inlines those.
@@ -261,31 +310,40 @@ pub(crate) fn fresh<A: Element, K: Split>(
     order: &Order,
     cost: Cost,
     input: &ArrayRefD<A>,
+    keep: K,
+    body: Body<'_, A, K>,
+    new: Option<New<'_, A, K>>,
+) -> ArrayD<A> {
+    fresh_from(order, cost, &Reader::of(order, input), input.shape(), keep, body, new)
+}
+
+/// [`fresh`] for what is read in the order already.
+pub(crate) fn fresh_from<A: Element, K: Split>(
+    order: &Order,
+    cost: Cost,
+    reader: &Reader<'_, A>,
+    shape: &[usize],
     mut keep: K,
     body: Body<'_, A, K>,
     new: Option<New<'_, A, K>>,
 ) -> ArrayD<A> {
-    let total = input.len();
+    let total = shape.iter().product();
     let parts = Parts::new(total, size_of::<A>(), cost, WORD);
-    let reader = match input.as_slice() {
-        Some(slice) if order.0.is_none() => Reader::Slice(slice),
-        _ => Reader::new(order, input.view()),
-    };
-    let made = match (&reader, new) {
+    let made = match (reader, new) {
         (&Reader::Slice(slice), Some(new)) => new(parts, slice, &mut keep),
         _ => None,
     };
-    let values = match (made, &reader) {
+    let values = match (made, reader) {
         (Some(values), _) => values,
         (None, Reader::View(_)) => {
-            let mut output = order.zeros(input.shape());
-            pass(order, cost, Some(input), &mut output, keep, body);
+            let mut output = order.zeros(shape);
+            pass_from(WORD, cost, order, reader.source(), &mut output, keep, body);
             return output;
         }
         _ if parts.most < total => by_threads(reader.source(), total, keep, parts, body),
         _ => zeroed_by_pieces(reader.source(), total, keep, body),
     };
-    order.array(input.shape(), values)
+    order.array(shape, values)
 }
 
 fn zeroed_by_pieces<A: Element, K: Split>(source: Source<'_, A>, total: usize, mut keep: K, body: Body<'_, A, K>) -> Vec<A> {
@@ -349,6 +407,33 @@ impl<'a, A: Element> Reader<'a, A> {
         }
         let view = flattened(view);
         if in_slices(&view) { Self::Rows(LongRows::new(view)) } else { Self::View(Strided(view)) }
+    }
+
+    /// The whole array, which is met as it lies before a view is made.
+    pub(crate) fn of(order: &Order, array: &'a ArrayRefD<A>) -> Self {
+        match array.as_slice() {
+            Some(slice) if order.0.is_none() => Self::Slice(slice),
+            _ => Self::new(order, array.view()),
+        }
+    }
+
+    /// The halves of an array along an axis.
+    pub(crate) fn halves(order: &Order, array: &'a ArrayRefD<A>, axis: usize) -> [Self; 2] {
+        if let Some(slice) = array.as_slice().filter(|_| order.0.is_none()) {
+            let outer = outer(array.shape(), axis);
+            if outer <= 1 || slice.is_empty() {
+                let (front, behind) = slice.split_at(slice.len() / 2);
+                return [Self::Slice(front), Self::Slice(behind)];
+            }
+            let length = slice.len() / outer;
+            if let Ok(matrix) = ArrayView2::from_shape((outer, length), slice) {
+                let (front, behind) = matrix.split_at(Axis(1), length / 2);
+                return [front, behind].map(|half| if in_slices(&half) { Self::Rows(LongRows::Plane(half)) } else { Self::View(Strided(half.into_dyn())) });
+            }
+        }
+        let half = array.len_of(Axis(axis)) / 2;
+        let (front, behind) = array.view().split_at(Axis(axis), half);
+        [front, behind].map(|half| Self::new(order, half))
     }
 
     pub(crate) fn source(&self) -> Source<'_, A> {
@@ -840,14 +925,14 @@ fn across(shape: &[usize], strides: &[isize]) -> bool {
 }
 
 /// Whether the rows of a view are slices that are worth a call each.
-fn in_slices<A>(view: &ArrayRefD<A>) -> bool {
+fn in_slices<A, D: Dimension>(view: &ArrayRef<A, D>) -> bool {
     const WORTH: usize = 256;
     let columns = columns(view);
     view.strides().last() == Some(&1) && columns >= WORTH && columns.is_multiple_of(WORD)
 }
 
 /// The length of a row of a view.
-fn columns<A>(view: &ArrayRefD<A>) -> usize {
+fn columns<A, D: Dimension>(view: &ArrayRef<A, D>) -> usize {
     view.shape().last().copied().unwrap_or(1).max(1)
 }
 

@@ -5,7 +5,6 @@ mod slopes;
 
 use std::{
     fmt,
-    mem::take,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -127,36 +126,9 @@ impl<A: Element> PReLU<A> {
         &self.alpha
     }
 
-    /// For each axis of the input: the step in α (in logical order) from one element to the next; 0 where α is broadcast.
-    fn steps(&self, shape: &[usize]) -> Result<IxDyn> {
-        let alpha = self.alpha.value.shape();
-        let mut steps = IxDyn::zeros(shape.len());
-        match self.along {
-            Along::Axis(axis) => {
-                let Some(&length) = shape.get(axis) else {
-                    return Err(ActivationError::AxisOutOfRange { layer: "prelu".into(), axis, ndim: shape.len() });
-                };
-                ActivationError::check_shape("prelu", "alpha", &[length], alpha)?;
-                steps[axis] = usize::from(length > 1);
-            }
-            Along::Broadcast => {
-                let mismatch =
-                    || ActivationError::NotBroadcastable { layer: "prelu".into(), what: "alpha".into(), parameter: alpha.to_vec(), input: shape.to_vec() };
-                let offset = shape.len().checked_sub(alpha.len()).or_else(|| (self.alpha.value.len() == 1).then_some(0)).ok_or_else(mismatch)?;
-                let mut step = 1;
-                for (axis, &length) in alpha.iter().enumerate().rev() {
-                    if length != 1 {
-                        if shape[offset + axis] != length {
-                            return Err(mismatch());
-                        }
-                        steps[offset + axis] = step;
-                    }
-                    step *= length;
-                }
-            }
-        }
-        ActivationError::check_shape("prelu", "gradient of alpha", alpha, self.alpha.grad.shape())?;
-        Ok(steps)
+    /// An error where α does not suit an input of this shape.
+    fn check(&self, shape: &[usize]) -> Result<()> {
+        self.along.steps(&self.alpha, shape, |_, _| ())
     }
 
     /// The same function for one slope: its kernel fills a new array at once.
@@ -166,15 +138,45 @@ impl<A: Element> PReLU<A> {
             _ => None,
         }
     }
+}
+
+impl Along {
+    /// Calls `put` for each axis of the input along which α changes, with the step in α (in logical order) from one element to the next.
+    fn steps<A: Element>(self, alpha: &Param<A>, input: &[usize], mut put: impl FnMut(usize, usize)) -> Result<()> {
+        let shape = alpha.value.shape();
+        match self {
+            Self::Axis(axis) => {
+                let Some(&length) = input.get(axis) else {
+                    return Err(ActivationError::AxisOutOfRange { layer: "prelu".into(), axis, ndim: input.len() });
+                };
+                ActivationError::check_shape("prelu", "alpha", &[length], shape)?;
+                put(axis, usize::from(length > 1));
+            }
+            Self::Broadcast => {
+                let mismatch =
+                    || ActivationError::NotBroadcastable { layer: "prelu".into(), what: "alpha".into(), parameter: shape.to_vec(), input: input.to_vec() };
+                let offset = input.len().checked_sub(shape.len()).or_else(|| (alpha.value.len() == 1).then_some(0)).ok_or_else(mismatch)?;
+                let mut step = 1;
+                for (axis, &length) in shape.iter().enumerate().rev() {
+                    if length != 1 {
+                        if input[offset + axis] != length {
+                            return Err(mismatch());
+                        }
+                        put(offset + axis, step);
+                    }
+                    step *= length;
+                }
+            }
+        }
+        ActivationError::check_shape("prelu", "gradient of alpha", shape, alpha.grad.shape())
+    }
 
     /// Where α stands, for a shape that was checked before.
-    fn runs(&self, shape: &[usize], order: &Order) -> Runs {
-        if self.alpha.value.len() == 1 {
-            // For small arrays the axes take longer than the elements.
-            return Runs::new(&[shape.iter().product()], &[0], &Order::default());
-        }
-        let steps = self.steps(shape).unwrap_or_else(|_| IxDyn::zeros(shape.len()));
-        Runs::new(shape, steps.slice(), order)
+    fn runs<A: Element>(self, alpha: &Param<A>, input: &[usize], order: &Order) -> Runs {
+        let mut steps = IxDyn::zeros(input.len());
+        // An error was met before.
+        let _ = self.steps(alpha, input, |axis, step| steps[axis] = step);
+        Runs::new(input, steps.slice(), order)
     }
 }
 
@@ -222,7 +224,7 @@ impl<A: Element> Body<A> for PReLU<A> {
         &self.kept.record
     }
     fn resized(&self, input: &[usize]) -> Result<Resized> {
-        self.steps(input).map(|_| None)
+        self.check(input).map(|()| None)
     }
     fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         match self.leaky() {
@@ -234,19 +236,19 @@ impl<A: Element> Body<A> for PReLU<A> {
         A::prelu_forward(self, input, output);
     }
     fn infer_new(&self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
-        self.steps(input.shape())?;
+        self.check(input.shape())?;
         Ok(match self.leaky() {
             Some(leaky) => A::elementwise_infer_new(&leaky, input),
             None => A::prelu_infer_new(self, input),
         })
     }
     fn forward_new(&mut self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
-        self.steps(input.shape())?;
+        self.check(input.shape())?;
         Ok(A::prelu_forward_new(self, input))
     }
     fn check_backward(&self) -> Result<()> {
         // α may have been given another shape since.
-        self.steps(self.kept.record.input_shape()).map(|_| ())
+        self.check(self.kept.record.input_shape())
     }
     fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::prelu_backward(self, gradient, output);
@@ -255,63 +257,57 @@ impl<A: Element> Body<A> for PReLU<A> {
 
 pub(crate) fn infer<A: Element>(layer: &PReLU<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let order = Order::of(output);
-    pass(&order, Cost::Memory, input, output, Positioned(0, None), &running(layer, output.shape(), &order));
+    let slopes = Slopes::of(&layer.alpha, layer.along, output.shape(), &order);
+    pass(&order, Cost::Memory, input, output, Positioned(0, None), &running(&slopes));
 }
 
 pub(crate) fn infer_new<A: Element>(layer: &PReLU<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
     let order = Order::of(input);
-    fresh(&order, Cost::Memory, input, Positioned(0, None), &running(layer, input.shape(), &order), None)
+    let slopes = Slopes::of(&layer.alpha, layer.along, input.shape(), &order);
+    fresh(&order, Cost::Memory, input, Positioned(0, None), &running(&slopes), None)
 }
 
 /// The input is kept, and the gradients of the slopes are summed.
 const TRAINING: Cost = Cost::Arithmetic;
 
 pub(crate) fn forward<A: Element>(layer: &mut PReLU<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-    let mut kept = start(layer, input.unwrap_or(output));
-    let order = &kept.record.order;
-    pass(order, TRAINING, input, output, Positioned(0, Some(&mut kept.input[..])), &running(layer, output.shape(), order));
-    finish(layer, kept);
+    let (slopes, PreluKept { record, input: kept, .. }) = start(layer, input.unwrap_or(output));
+    pass(&record.order, TRAINING, input, output, Positioned(0, Some(&mut kept[..])), &running(&slopes));
+    record.finish();
 }
 
 pub(crate) fn forward_new<A: Element>(layer: &mut PReLU<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
-    let mut kept = start(layer, input);
-    let order = &kept.record.order;
-    let output = fresh(order, TRAINING, input, Positioned(0, Some(&mut kept.input[..])), &running(layer, input.shape(), order), None);
-    finish(layer, kept);
+    let (slopes, PreluKept { record, input: kept, .. }) = start(layer, input);
+    let output = fresh(&record.order, TRAINING, input, Positioned(0, Some(&mut kept[..])), &running(&slopes), None);
+    record.finish();
     output
 }
 
-fn start<A: Element>(layer: &mut PReLU<A>, input: &ArrayRefD<A>) -> PreluKept<A> {
-    let mut kept = take(&mut layer.kept);
+/// The slopes for an input, and room to keep it.
+fn start<'a, A: Element>(layer: &'a mut PReLU<A>, input: &ArrayRefD<A>) -> (Slopes<'a, A>, &'a mut PreluKept<A>) {
+    let PReLU { alpha, along, kept } = layer;
     kept.record.start(input, input.shape());
     pages::resize(&mut kept.input, input.len(), A::zero());
-    kept
-}
-
-fn finish<A: Element>(layer: &mut PReLU<A>, mut kept: PreluKept<A>) {
-    kept.record.finish();
-    layer.kept = kept;
+    (Slopes::of(alpha, *along, input.shape(), &kept.record.order), kept)
 }
 
 /// Where slices begin, and where to keep their elements.
 type Beside<'a, A> = Positioned<Option<&'a mut [A]>>;
 
-/// What is done with slices of an array of this shape, visited in this order.
-fn running<'a, A: Element>(layer: &'a PReLU<A>, shape: &[usize], order: &Order) -> impl Fn(Option<&[A]>, &mut [A], Beside<'_, A>) + Sync + 'a {
+/// What is done with slices of an array.
+fn running<A: Element>(slopes: &Slopes<'_, A>) -> impl Fn(Option<&[A]>, &mut [A], Beside<'_, A>) + Sync {
     let level = kernel::level();
-    let slopes = Slopes::new(&layer.alpha.value, layer.runs(shape, order), shape.iter().product());
-    move |x, y, Positioned(start, keep)| at_level!(level, simd => rectify(simd, &slopes, start, x, y, keep))
+    move |x, y, Positioned(start, keep)| at_level!(level, simd => rectify(simd, slopes, start, x, y, keep))
 }
 
 pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let level = kernel::level();
-    let (slopes, total) = (layer.alpha.value.len(), output.len());
-    let runs = layer.runs(output.shape(), &layer.kept.record.order);
-    let (alpha, kept) = (&mut layer.alpha, &mut layer.kept);
-    let beside = Slopes::new(&alpha.value, runs, total);
+    let PReLU { alpha, along, kept } = layer;
+    let (count, total) = (alpha.value.len(), output.len());
+    let beside = Slopes::of(alpha, *along, output.shape(), &kept.record.order);
     let part = beside.part_length();
     kept.sums.clear();
-    kept.sums.resize_with(total.div_ceil(part) * slopes, AtomicU64::default);
+    kept.sums.resize_with(total.div_ceil(part) * count, AtomicU64::default);
     pass_in_units(part, &kept.record.order, TRAINING, gradient, output, Positioned(0, ()), &|g, y, Positioned(start, ())| {
         let input = &kept.input[start..start + y.len()];
         let local = &mut Scratch::new(beside.own_sums(y.len()))[..];
@@ -319,14 +315,14 @@ pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<&Array
         while done < y.len() {
             let row = (start + done) / part;
             let end = y.len().min((row + 1) * part - start);
-            let sums = &kept.sums[row * slopes..(row + 1) * slopes];
+            let sums = &kept.sums[row * count..(row + 1) * count];
             let piece = Piece { slopes: &beside, start: start + done, input: &input[done..end], sums };
             at_level!(level, simd => piece.run(simd, g.map(|g| &g[done..end]), &mut y[done..end], local));
             done = end;
         }
     });
     for (index, grad) in alpha.grad.iter_mut().enumerate() {
-        let sum: f64 = kept.sums.iter().skip(index).step_by(slopes).map(|sum| f64::from_bits(sum.load(Ordering::Relaxed))).sum();
+        let sum: f64 = kept.sums.iter().skip(index).step_by(count).map(|sum| f64::from_bits(sum.load(Ordering::Relaxed))).sum();
         *grad += A::rounded(sum);
     }
 }

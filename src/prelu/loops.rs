@@ -9,7 +9,7 @@ use std::{
 
 use fearless_simd::{Simd, SimdBase as _};
 
-use super::slopes::{ROWS, Repeated, Run, Slopes, changing, constant, of_lines, scattered};
+use super::slopes::{ROWS, Repeated, Run, Several, Slopes, changing, constant, of_lines, scattered};
 use crate::{
     element::Element,
     kernel::{CHUNK, ahead, copy, each_chunk, load, map_chunk, padded, spacious},
@@ -132,7 +132,7 @@ impl<A: Element> Piece<'_, A> {
     #[inline(always)]
     pub(super) fn run<S: Simd>(&self, simd: S, gradient: Option<&[A]>, output: &mut [A], local: &mut [f64]) {
         local.fill(0.0);
-        let Some(repeated) = &self.slopes.repeated else {
+        let Slopes::Several(Several { repeated: Some(repeated), runs, .. }) = self.slopes else {
             self.sweep(simd, 0, gradient, output, local);
             return self.sums.iter().zip(local).for_each(|(sum, local)| add(sum, *local));
         };
@@ -160,7 +160,7 @@ impl<A: Element> Piece<'_, A> {
             }
             done += count;
         }
-        self.slopes.runs.visit(
+        runs.visit(
             0,
             length,
             #[inline(always)]

@@ -4,9 +4,11 @@ use std::{array, borrow::Cow, ops::Range};
 
 use ndarray::ArrayD;
 
+use super::Along;
 use crate::{
     element::Element,
     kernel::{CHUNK, padded},
+    layer::Param,
     parts::PARTS,
     scratch::Scratch,
     traverse::{Order, Runs},
@@ -16,7 +18,14 @@ use crate::{
 pub(super) const ROWS: usize = 2;
 
 /// The slopes, beside an array that is visited in some order.
-pub(super) struct Slopes<'a, A: Element> {
+pub(super) enum Slopes<'a, A: Element> {
+    /// One for all elements: to look up where it stands would take longer than a small array's elements.
+    One(A),
+    Several(Several<'a, A>),
+}
+
+/// Several slopes.
+pub(super) struct Several<'a, A: Element> {
     pub(super) runs: Runs,
     alpha: Cow<'a, [A]>,
     pub(super) repeated: Option<Repeated<A>>,
@@ -41,28 +50,32 @@ fn in_a_row<A: Element>(alpha: &ArrayD<A>) -> Cow<'_, [A]> {
 }
 
 impl<'a, A: Element> Slopes<'a, A> {
-    /// For so many elements.
-    pub(super) fn new(alpha: &'a ArrayD<A>, runs: Runs, total: usize) -> Self {
-        let alpha = in_a_row(alpha);
-        let repeated = Repeated::new(&runs, &alpha, total);
-        Self { runs, alpha, repeated }
+    /// For an array of this shape, visited in this order.
+    pub(super) fn of(alpha: &'a Param<A>, along: Along, shape: &[usize], order: &Order) -> Self {
+        if let (1, Some(&slope)) = (alpha.value.len(), alpha.value.first()) {
+            return Self::One(slope);
+        }
+        let (runs, alpha) = (along.runs(alpha, shape, order), in_a_row(&alpha.value));
+        let repeated = Repeated::new(&runs, &alpha, shape.iter().product());
+        Self::Several(Several { runs, alpha, repeated })
     }
 
     /// How many sums a thread needs of its own for so many elements, where a slope meets several of them; with room for what follows the last one in a line.
     pub(super) fn own_sums(&self, count: usize) -> usize {
-        match &self.repeated {
-            Some(repeated) => repeated.sums(0..repeated.length()).len() + PARTS,
-            None if self.runs.constant() || self.alpha.len() > count => 0,
-            None => self.alpha.len() + PARTS,
+        match self {
+            Self::One(_) => 0,
+            Self::Several(Several { repeated: Some(repeated), .. }) => repeated.sums(0..repeated.length()).len() + PARTS,
+            Self::Several(Several { runs, alpha, .. }) if runs.constant() || alpha.len() > count => 0,
+            Self::Several(Several { alpha, .. }) => alpha.len() + PARTS,
         }
     }
 
     /// How many elements one row of partial sums covers: fixed by the shape alone, so that the sums do not depend on the threads.
     pub(super) fn part_length(&self) -> usize {
-        let slopes = self.alpha.len();
-        match &self.repeated {
-            Some(repeated) => repeated.length() * (1_usize << 16).div_ceil(repeated.length()).next_multiple_of(4),
-            None => (64 * slopes).clamp(1 << 14, 1 << 18).max(8 * slopes).next_multiple_of(1 << 10),
+        match self {
+            Self::One(_) => 1 << 14,
+            Self::Several(Several { repeated: Some(repeated), .. }) => repeated.length() * (1_usize << 16).div_ceil(repeated.length()).next_multiple_of(4),
+            Self::Several(Several { alpha, .. }) => (64 * alpha.len()).clamp(1 << 14, 1 << 18).max(8 * alpha.len()).next_multiple_of(1 << 10),
         }
     }
 
@@ -70,9 +83,10 @@ impl<'a, A: Element> Slopes<'a, A> {
     /// stands (in a row of repeated ones, or in α), and the slopes.
     #[inline(always)]
     pub(super) fn visit(&self, start: usize, count: usize, mut body: impl FnMut(Range<usize>, usize, Run<'_, A>)) {
-        let (runs, slopes, lines) = match &self.repeated {
-            Some(Repeated { slopes, runs, shared, .. }) => (runs, &slopes[..], *shared),
-            None => (&self.runs, &*self.alpha, None),
+        let (runs, slopes, lines) = match self {
+            Self::One(slope) => return body(0..count, 0, Run::Constant(*slope)),
+            Self::Several(Several { repeated: Some(Repeated { slopes, runs, shared, .. }), .. }) => (runs, &slopes[..], *shared),
+            Self::Several(Several { runs, alpha, .. }) => (runs, &**alpha, None),
         };
         runs.visit(
             start,

@@ -51,6 +51,9 @@ pub trait Engine: Sized {
     fn elementwise_backward_new(kept: &Kept<Self>, kind: Kind, cost: Cost, gradient: &ArrayRefD<Self>) -> ArrayD<Self>;
     fn elementwise_forward(kernel: &dyn Kernel<Self>, kept: &mut Kept<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn elementwise_backward(kept: &Kept<Self>, kind: Kind, cost: Cost, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn along_infer_new(call: &Call<'_, Self>, axes: &[usize], input: &ArrayRefD<Self>) -> ArrayD<Self>;
+    fn along_forward_new(call: &Call<'_, Self>, axes: &[usize], kept: &mut AlongKept<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
+    fn along_backward_new(kernel: &dyn RowKernel<Self>, axes: &[usize], kept: &AlongKept<Self>, gradient: &ArrayRefD<Self>) -> ArrayD<Self>;
     fn along_infer(call: &Call<'_, Self>, axes: &[usize], input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn along_forward(call: &Call<'_, Self>, axes: &[usize], kept: &mut AlongKept<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn along_backward(kernel: &dyn RowKernel<Self>, axes: &[usize], kept: &AlongKept<Self>, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
@@ -126,6 +129,15 @@ macro_rules! engine {
             }
             fn elementwise_backward(kept: &Kept<Self>, kind: Kind, cost: Cost, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 elementwise::backward(kept, kind, cost, gradient, output);
+            }
+            fn along_infer_new(call: &Call<'_, Self>, axes: &[usize], input: &ArrayRefD<Self>) -> ArrayD<Self> {
+                axis::infer_new(call, axes, input)
+            }
+            fn along_forward_new(call: &Call<'_, Self>, axes: &[usize], kept: &mut AlongKept<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self> {
+                axis::forward_new(call, axes, kept, input)
+            }
+            fn along_backward_new(kernel: &dyn RowKernel<Self>, axes: &[usize], kept: &AlongKept<Self>, gradient: &ArrayRefD<Self>) -> ArrayD<Self> {
+                axis::backward_new(kernel, axes, kept, gradient)
             }
             fn along_infer(call: &Call<'_, Self>, axes: &[usize], input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 axis::infer(call, axes, input, output);

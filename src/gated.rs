@@ -258,13 +258,7 @@ fn multiplying<A: Element>(kernel: &dyn Kernel<A>, far: bool) -> impl Fn(Option<
     }
 }
 
-pub(crate) fn forward<A: Element>(
-    kernel: &dyn Kernel<A>,
-    axis: usize,
-    kept: &mut GatedKept<A>,
-    input: Option<&ArrayRefD<A>>,
-    output: &mut ArrayRefD<A>,
-) {
+pub(crate) fn forward<A: Element>(kernel: &dyn Kernel<A>, axis: usize, kept: &mut GatedKept<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let level = kernel::level();
     let GatedKept { record, gate, slope, bits } = kept;
     record.start_either(input, output, output.shape());

@@ -3,8 +3,8 @@
 use std::{array, cmp::Reverse, hint::black_box, iter, ops::Range};
 
 use ndarray::{
-    Array, Array1, ArrayBase, ArrayD, ArrayRef, ArrayRefD, ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Dimension,
-    ErrorKind, Ix2, Ix3, IxDyn, RemoveAxis, ShapeArg, ShapeError,
+    Array, Array1, ArrayBase, ArrayD, ArrayRef, ArrayRefD, ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis,
+    Dimension, ErrorKind, Ix2, Ix3, IxDyn, RemoveAxis, ShapeArg, ShapeError,
 };
 
 use crate::{
@@ -970,7 +970,7 @@ pub(crate) struct RowArrays<'a, A> {
 impl<'a, A: Element> RowArrays<'a, A> {
     /// All elements as slices, if they lie so in all arrays: for views, which are large, a small array is not worth its while.
     fn slices(&mut self) -> Option<RowSlices<'_, A>> {
-        fn slice<'a, A>(array: Option<&'a ArrayRefD<A>>) -> Option<&'a [A]> {
+        fn slice<A>(array: Option<&ArrayRefD<A>>) -> Option<&[A]> {
             array.map_or(Some(&[]), ArrayRef::as_slice)
         }
         Some(RowSlices {
@@ -990,6 +990,93 @@ impl<'a, A: Element> RowArrays<'a, A> {
             kept: self.kept.map(|kept| kept.view()),
         }
     }
+}
+
+/// [`rows`] into a new array.
+///
+/// Several threads make rows that lie one behind the other in buffers, so that nothing is zeroed first, which would be work of its own to share.
+pub(crate) fn fresh_rows<A: Element>(
+    order: &Order,
+    axes: &[usize],
+    side_by_side: bool,
+    input: &ArrayRefD<A>,
+    mut keep: Option<&mut ArrayRefD<A>>,
+    kept: Option<&ArrayRefD<A>>,
+    body: RowBody<'_, A>,
+) -> ArrayD<A> {
+    let made = last_axis(order, axes, input.ndim()).and_then(|axis| {
+        let total = input.len();
+        let mut parts = Parts::new(total, size_of::<A>(), in_one_word(Cost::Transcendental), WORD);
+        if parts.most >= total || total * size_of::<A>() > RowBlocks::<A>::NEAR || !total.is_multiple_of(WORD) {
+            return None;
+        }
+        let length = input.len_of(axis);
+        let unit = length * (WORD / common_divisor(WORD, length));
+        if unit > RowBlocks::<A>::MOST {
+            return None;
+        }
+        parts.most = parts.most.next_multiple_of(unit);
+        let keep = keep.as_deref_mut().map_or(Some(None), |keep| keep.as_slice_mut().map(Some))?;
+        let kept = kept.map_or(Some(None), |kept| kept.as_slice().map(Some))?;
+        Some(parts.collect(total, (input.as_slice()?, (keep, kept)), &RowBlocks { length, unit, side_by_side, body }).into_flattened())
+    });
+    match made {
+        Some(values) => order.array(input.shape(), values),
+        None => {
+            let mut output = order.zeros(input.shape());
+            rows(order, axes, side_by_side, RowArrays { input: Some(input), output: &mut output, keep, kept }, body);
+            output
+        }
+    }
+}
+
+/// The axis, if rows along it lie one behind the other.
+fn last_axis(order: &Order, axes: &[usize], ndim: usize) -> Option<Axis> {
+    match *axes {
+        [axis] if order.0.is_none() && axis + 1 == ndim => Some(Axis(axis)),
+        _ => None,
+    }
+}
+
+/// Rows, made in a buffer.
+struct RowBlocks<'a, A: Element> {
+    length: usize,
+    /// Whole rows and whole words.
+    unit: usize,
+    side_by_side: bool,
+    body: RowBody<'a, A>,
+}
+
+impl<A: Element> RowBlocks<'_, A> {
+    /// The most elements of a buffer.
+    const MOST: usize = 1 << 14;
+    /// Up to how many bytes an array lies near: lines from beyond that are fetched to be overwritten take longer than zeros.
+    const NEAR: usize = 1 << 21;
+}
+
+impl<A: Element> Make<(&[A], (Option<&mut [A]>, Option<&[A]>)), [A; WORD]> for RowBlocks<'_, A> {
+    const EACH: usize = WORD;
+    fn make<S: Sink<[A; WORD]>>(&self, count: usize, (mut input, mut beside): (&[A], (Option<&mut [A]>, Option<&[A]>)), mut sink: S) -> S {
+        let level = level();
+        let most = self.unit * (FRESH_BYTES / size_of::<A>() / self.unit).max(1);
+        let mut buffer = Scratch::new(most.min(count));
+        let mut body = spaced(self.body, 1);
+        for start in (0..count).step_by(most) {
+            let row = &mut buffer[..most.min(count - start)];
+            let (here, behind) = input.split_at(row.len());
+            let ((keep, kept), beside_behind) = beside.split(row.len());
+            (input, beside) = (behind, beside_behind);
+            let slices = RowSlices { rows: Rows::ONE, input: here, row, keep: keep.unwrap_or_default(), kept: kept.unwrap_or_default() };
+            visit(slices, self.length, self.side_by_side, &mut body);
+            sink = hand_over(level, &buffer[..here.len()], sink);
+        }
+        sink
+    }
+}
+
+/// Rows of so many elements, one behind the other.
+fn visit<A: Element>(slices: RowSlices<'_, A>, length: usize, side_by_side: bool, body: &mut impl RowVisitor<A>) {
+    if side_by_side && length < LONG { sixteen_by_sixteen(slices, length, body) } else { one_by_one(slices, length, body) }
 }
 
 /// Rows of so many elements, one behind the other, are visited one by one.
@@ -1094,16 +1181,12 @@ pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool
     }
     let parts = |length| Parts::new(total, size_of::<A>(), in_one_word(Cost::Transcendental), length);
     // The usual case: what follows takes longer than a small array's rows.
-    if order.0.is_none()
-        && let &[axis] = axes
-        && axis + 1 == ndim
-    {
-        let length = arrays.output.len_of(Axis(axis));
+    if let Some(axis) = last_axis(order, axes, ndim) {
+        let length = arrays.output.len_of(axis);
         if parts(length).most >= total
             && let Some(slices) = arrays.slices()
         {
-            let mut body = spaced(body, 1);
-            return if side_by_side && length < LONG { sixteen_by_sixteen(slices, length, &mut body) } else { one_by_one(slices, length, &mut body) };
+            return visit(slices, length, side_by_side, &mut spaced(body, 1));
         }
     }
     let arrays = arrays.views();

@@ -67,7 +67,9 @@ fn everybody_helps() {
 fn callers_side_by_side() {
     seven_threads();
     let large = ["relu", "gelu", "softmax", "prelu(0.25)", "glu"].map(str::to_owned);
-    for (shape, specs) in [([4, 10, 4100], specs()), ([7, 10, 15_004], large.to_vec())] {
+    // The last two: rows that go into a new array as they are made, long and short ones.
+    let along = ["softmax", "log_softmax", "softmin", "sparsemax", "hardmax"].map(str::to_owned);
+    for (shape, specs) in [([4, 10, 4100], specs()), ([7, 10, 15_004], large.to_vec()), ([32, 8, 1000], along.to_vec()), ([64, 410, 10], along.to_vec())] {
         for spec in specs {
             let x = input::<f32>(&shape, special(&spec), 11);
             let expected = on_threads(1, || run(&spec, &x, 12));

@@ -11,7 +11,7 @@ use crate::{
     error::{ActivationError, Result},
     kernel,
     layer::Layer,
-    traverse::{Order, RowArrays, rows},
+    traverse::{Order, RowArrays, fresh_rows, rows},
 };
 
 /// A row formula along one or several axes: the layer behind `Softmax`, `LogSoftmax`, `Softmin` and their like.
@@ -95,6 +95,10 @@ impl Axes {
 }
 
 impl<F: RowKernel<A>, A: Element> Along<F, A> {
+    fn call(&self) -> Call<'_, A> {
+        Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros }
+    }
+
     fn check(&self, shape: &[usize]) -> Result<()> {
         let layer = || self.formula.name().to_owned();
         self.axes.of(shape.len(), |axes| {
@@ -149,9 +153,20 @@ impl<F: RowKernel<A> + Clone + Default, A: Element> Body<A> for Along<F, A> {
     fn resized(&self, input: &[usize]) -> Result<Resized> {
         self.check(input).map(|()| None)
     }
-    fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+    fn infer_new(&self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
+        self.check(input.shape())?;
+        Ok(self.axes.of(input.ndim(), |axes| A::along_infer_new(&self.call(), axes, input)))
+    }
+    fn forward_new(&mut self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
+        self.check(input.shape())?;
         let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };
-        self.axes.of(output.ndim(), |axes| A::along_infer(&call, axes, input, output));
+        Ok(self.axes.of(input.ndim(), |axes| A::along_forward_new(&call, axes, &mut self.kept, input)))
+    }
+    fn backward_new(&mut self, gradient: &ArrayD<A>) -> ArrayD<A> {
+        self.axes.of(gradient.ndim(), |axes| A::along_backward_new(&self.formula, axes, &self.kept, gradient))
+    }
+    fn run_infer(&self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
+        self.axes.of(output.ndim(), |axes| A::along_infer(&self.call(), axes, input, output));
     }
     fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };
@@ -182,6 +197,26 @@ fn set_masked<A: Element>(mask: Option<&ArrayD<bool>>, array: &mut ArrayRefD<A>,
 }
 
 impl<A: Element> Call<'_, A> {
+    /// Room for what is kept of an array, if anything is.
+    fn keep<'a>(&self, order: &Order, shape: &[usize], values: &'a mut ArrayD<A>) -> Option<&'a mut ArrayRefD<A>> {
+        (self.kernel.keeps() == Keeps::Row).then(|| {
+            if values.shape() != shape || Order::of(values) != *order {
+                *values = order.zeros(shape);
+            }
+            &mut **values
+        })
+    }
+
+    fn run_new(&self, order: &Order, axes: &[usize], input: &ArrayRefD<A>, keep: Option<&mut ArrayRefD<A>>) -> ArrayD<A> {
+        if self.mask.is_some() {
+            let mut output = order.zeros(input.shape());
+            self.run(order, axes, Some(input), &mut output, keep);
+            return output;
+        }
+        let level = kernel::level();
+        fresh_rows(order, axes, self.kernel.side_by_side(), input, keep, None, &|slices, space| self.kernel.forward(level, slices, self.zeros, space))
+    }
+
     fn run(&self, order: &Order, axes: &[usize], mut input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>, mut keep: Option<&mut ArrayRefD<A>>) {
         let level = kernel::level();
         if self.mask.is_some() {
@@ -199,6 +234,24 @@ impl<A: Element> Call<'_, A> {
     }
 }
 
+pub(crate) fn infer_new<A: Element>(call: &Call<'_, A>, axes: &[usize], input: &ArrayRefD<A>) -> ArrayD<A> {
+    call.run_new(&Order::of(input), axes, input, None)
+}
+
+pub(crate) fn forward_new<A: Element>(call: &Call<'_, A>, axes: &[usize], kept: &mut AlongKept<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
+    let AlongKept { record, values } = kept;
+    record.start(input, input.shape());
+    let output = call.run_new(&record.order, axes, input, call.keep(&record.order, input.shape(), values));
+    record.finish();
+    output
+}
+
+pub(crate) fn backward_new<A: Element>(kernel: &dyn RowKernel<A>, axes: &[usize], kept: &AlongKept<A>, gradient: &ArrayRefD<A>) -> ArrayD<A> {
+    let (level, AlongKept { record, values }) = (kernel::level(), kept);
+    let kept = (kernel.keeps() == Keeps::Row).then_some(&**values);
+    fresh_rows(&record.order, axes, kernel.side_by_side(), gradient, None, kept, &|slices, space| kernel.backward(level, slices, space))
+}
+
 pub(crate) fn infer<A: Element>(call: &Call<'_, A>, axes: &[usize], input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     call.run(&Order::of_either(input, output), axes, input, output, None);
 }
@@ -206,12 +259,7 @@ pub(crate) fn infer<A: Element>(call: &Call<'_, A>, axes: &[usize], input: Optio
 pub(crate) fn forward<A: Element>(call: &Call<'_, A>, axes: &[usize], kept: &mut AlongKept<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let AlongKept { record, values } = kept;
     record.start_either(input, output, output.shape());
-    let keep = (call.kernel.keeps() == Keeps::Row).then(|| {
-        if values.shape() != output.shape() || Order::of(values) != record.order {
-            *values = record.order.zeros(output.shape());
-        }
-        &mut **values
-    });
+    let keep = call.keep(&record.order, output.shape(), values);
     call.run(&record.order, axes, input, output, keep);
     record.finish();
 }

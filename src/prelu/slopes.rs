@@ -18,6 +18,7 @@ use crate::{
 pub(super) const ROWS: usize = 2;
 
 /// The slopes, beside an array that is visited in some order.
+#[allow(clippy::large_enum_variant, reason = "there is one a call, on the stack; a box would be allocated")]
 pub(super) enum Slopes<'a, A: Element> {
     /// One for all elements: to look up where it stands would take longer than a small array's elements.
     One(A),

@@ -238,7 +238,7 @@ pub(crate) fn pass_from<A: Element, K: Split>(
     }
 }
 
-/// [`pass`] into one half of an array along an axis, and then into the other one.
+/// [`pass`] into both halves of an array along an axis: what is read is near still for the second one, where they are slices.
 pub(crate) fn pass_into_halves<A: Element, K: Split, L: Split>(
     cost: Cost,
     order: &Order,
@@ -248,21 +248,72 @@ pub(crate) fn pass_into_halves<A: Element, K: Split, L: Split>(
     (keep, body): (K, Body<'_, A, K>),
     (keep_behind, body_behind): (L, Body<'_, A, L>),
 ) {
-    let (reader, outer) = (Reader::of(order, input), outer(output.shape(), axis));
-    let source = reader.source();
+    let (total, outer) = (input.len(), outer(output.shape(), axis));
+    let row = total / outer.max(1);
     if order.0.is_none()
-        && outer <= 1
-        && let Some(slice) = output.as_slice_mut()
+        && (outer <= 1 || worth_a_call(row))
+        && let (Some(input), Some(output)) = (input.as_slice(), output.as_slice_mut())
     {
-        let half = slice.len() / 2;
-        let (parts, (front, behind)) = (|| Parts::new(half, size_of::<A>(), cost, WORD), slice.split_at_mut(half));
-        spread(source, front, keep, parts(), body);
-        return spread(source, behind, keep_behind, parts(), body_behind);
+        let (unit, halves) = if outer <= 1 { (WORD, Halves::Whole(output.split_at_mut(total))) } else { (row, Halves::Rows(output, row)) };
+        let parts = Parts::new(total, size_of::<A>(), cost, unit);
+        let run = |(input, (halves, (keep, keep_behind))): (&[A], (Halves<'_, A>, (K, L)))| halves.fill(input, (keep, body), (keep_behind, body_behind));
+        let whole = (input, (halves, (keep, keep_behind)));
+        return if total <= parts.most { run(whole) } else { parts.share(parts.cut(total, whole), |(_, part)| run(part)) };
     }
-    let half = output.len_of(Axis(axis)) / 2;
+    let (reader, half) = (Reader::of(order, input), output.len_of(Axis(axis)) / 2);
     let (mut front, mut behind) = output.view_mut().split_at(Axis(axis), half);
-    pass_from(WORD, cost, order, source, &mut front, keep, body);
-    pass_from(WORD, cost, order, source, &mut behind, keep_behind, body_behind);
+    pass_from(WORD, cost, order, reader.source(), &mut front, keep, body);
+    pass_from(WORD, cost, order, reader.source(), &mut behind, keep_behind, body_behind);
+}
+
+/// Two halves of an array, or of each of its rows, of which one half has so many elements.
+enum Halves<'a, A> {
+    Whole((&'a mut [A], &'a mut [A])),
+    Rows(&'a mut [A], usize),
+}
+
+impl<A: Send> Split for Halves<'_, A> {
+    fn split(self, at: usize) -> (Self, Self) {
+        match self {
+            Self::Whole(halves) => {
+                let (here, behind) = halves.split(at);
+                (Self::Whole(here), Self::Whole(behind))
+            }
+            Self::Rows(rows, half) => {
+                let (here, behind) = rows.split_at_mut(2 * at);
+                (Self::Rows(here, half), Self::Rows(behind, half))
+            }
+        }
+    }
+}
+
+impl<A: Element> Halves<'_, A> {
+    /// Calls the bodies for pieces that stay in the nearest cache.
+    fn fill<K: Split, L: Split>(self, input: &[A], (mut keep, body): (K, Body<'_, A, K>), (mut keep_behind, body_behind): (L, Body<'_, A, L>)) {
+        const NEAR: usize = 1 << 14;
+        let near = NEAR / size_of::<A>();
+        let fill = |input: &[A], front: &mut [A], behind: &mut [A], keep, keep_behind| {
+            body(Some(input), front, keep);
+            body_behind(Some(input), behind, keep_behind);
+        };
+        match self {
+            Self::Whole((front, behind)) => {
+                for ((input, front), behind) in input.chunks(near).zip(front.chunks_mut(near)).zip(behind.chunks_mut(near)) {
+                    let ((here, rest), (here_behind, rest_behind)) = (keep.split(input.len()), keep_behind.split(input.len()));
+                    fill(input, front, behind, here, here_behind);
+                    (keep, keep_behind) = (rest, rest_behind);
+                }
+            }
+            Self::Rows(rows, half) => {
+                for (input, row) in input.chunks(half).zip(rows.chunks_mut(2 * half)) {
+                    let ((here, rest), (here_behind, rest_behind)) = (keep.split(half), keep_behind.split(half));
+                    let (front, behind) = row.split_at_mut(half);
+                    fill(input, front, behind, here, here_behind);
+                    (keep, keep_behind) = (rest, rest_behind);
+                }
+            }
+        }
+    }
 }
 
 /// How many times an array repeats what it has along an axis and those behind it.
@@ -926,9 +977,12 @@ fn across(shape: &[usize], strides: &[isize]) -> bool {
 
 /// Whether the rows of a view are slices that are worth a call each.
 fn in_slices<A, D: Dimension>(view: &ArrayRef<A, D>) -> bool {
-    const WORTH: usize = 256;
-    let columns = columns(view);
-    view.strides().last() == Some(&1) && columns >= WORTH && columns.is_multiple_of(WORD)
+    view.strides().last() == Some(&1) && worth_a_call(columns(view))
+}
+
+/// Whether so many elements are worth a call.
+fn worth_a_call(count: usize) -> bool {
+    count >= 256 && count.is_multiple_of(WORD)
 }
 
 /// The length of a row of a view.

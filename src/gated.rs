@@ -15,7 +15,7 @@ use crate::{
     pointwise::Cost,
     scratch::LINE,
     threads::Split,
-    traverse::{BLOCK, Order, Reader, Source, fresh_from, pass_from, pass_into_halves},
+    traverse::{Order, Reader, Source, fresh_from, pass_from, pass_into_halves},
 };
 
 /// A gated linear unit: the input is cut in two halves a and b along an axis, and the output is $a ⊙ f(b)$, half as long. The layer behind [`GLU`],
@@ -228,6 +228,11 @@ pub(crate) fn infer_new<A: Element>(kernel: &dyn Kernel<A>, axis: usize, input: 
     fresh_from(&order, kernel.cost(), &b, shape.slice(), a.source(), &multiplying(kernel, far), None)
 }
 
+/// How many elements are gated at a time: those of all arrays stay in the nearest cache between one kernel and the next.
+fn block<A>() -> usize {
+    (1 << 13) / size_of::<A>()
+}
+
 /// Whether arrays of so many elements lie beyond the caches. Half rows are too short for the CPU to tell from their beginnings what will be read next.
 fn far<A>(count: usize) -> bool {
     count * size_of::<A>() >= 1 << 23
@@ -246,7 +251,7 @@ fn fetch<A: Element>(far: bool, halves: [&[A]; 2]) {
 fn multiplying<A: Element>(kernel: &dyn Kernel<A>, far: bool) -> impl Fn(Option<&[A]>, &mut [A], Source<'_, A>) + Sync {
     let level = kernel::level();
     move |b, y, mut a| {
-        for (b, y) in b.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
+        for (b, y) in b.unwrap_or_default().chunks(block::<A>()).zip(y.chunks_mut(block::<A>())) {
             let (now, later) = a.split(y.len());
             now.with(b.len(), |a| {
                 fetch(far, [b, a]);
@@ -278,7 +283,7 @@ pub(crate) fn forward<A: Element>(kernel: &dyn Kernel<A>, axis: usize, kept: &mu
         // Three arrays are written, so that threads pay where they pay in `backward`.
         let cost = if kernel.cost() == Cost::Memory { Cost::Arithmetic } else { kernel.cost() };
         pass_from(WORD, cost, &record.order, b.source(), output, keep, &|b, y, mut keep| {
-            for (b, y) in b.unwrap_or_default().chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
+            for (b, y) in b.unwrap_or_default().chunks(block::<A>()).zip(y.chunks_mut(block::<A>())) {
                 let (now, later) = keep.split(y.len());
                 let (a, (gate, (slope, bits))) = now;
                 a.with(b.len(), |a| {

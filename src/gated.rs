@@ -14,8 +14,7 @@ use crate::{
     pages,
     pointwise::Cost,
     scratch::LINE,
-    threads::Split,
-    traverse::{Order, Reader, Source, fresh_from, pass_from, pass_into_halves},
+    traverse::{Beside, Halves, Order, fresh_beside, pass, pass_into_halves},
 };
 
 /// A gated linear unit: the input is cut in two halves a and b along an axis, and the output is $a ⊙ f(b)$, half as long. The layer behind [`GLU`],
@@ -215,17 +214,13 @@ impl<F: Kernel<A>, A: Element> Body<A> for Gated<F, A> {
 pub(crate) fn infer<A: Element>(kernel: &dyn Kernel<A>, axis: usize, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
     let Some(input) = input else { return };
     let order = Order::of(input);
-    let [a, b] = Reader::halves(&order, input, axis);
-    let far = far::<A>(output.len());
-    pass_from(WORD, kernel.cost(), &order, b.source(), output, a.source(), &multiplying(kernel, far));
+    pass(&order, kernel.cost(), None, output, Beside(&Halves::of(&order, input, axis, 1), 0), &multiplying(kernel, input));
 }
 
 pub(crate) fn infer_new<A: Element>(kernel: &dyn Kernel<A>, axis: usize, input: &ArrayRefD<A>) -> ArrayD<A> {
-    let order = Order::of(input);
-    let [a, b] = Reader::halves(&order, input, axis);
-    let (far, mut shape) = (far::<A>(input.len() / 2), input.raw_dim());
+    let (order, mut shape) = (Order::of(input), input.raw_dim());
     shape[axis] /= 2;
-    fresh_from(&order, kernel.cost(), &b, shape.slice(), a.source(), &multiplying(kernel, far), None)
+    fresh_beside(&order, kernel.cost(), shape.slice(), Beside(&Halves::of(&order, input, axis, 1), 0), &multiplying(kernel, input))
 }
 
 /// How many elements are gated at a time: those of all arrays stay in the nearest cache between one kernel and the next.
@@ -233,9 +228,9 @@ fn block<A>() -> usize {
     (1 << 13) / size_of::<A>()
 }
 
-/// Whether arrays of so many elements lie beyond the caches. Half rows are too short for the CPU to tell from their beginnings what will be read next.
-fn far<A>(count: usize) -> bool {
-    count * size_of::<A>() >= 1 << 23
+/// Whether the halves of an input lie beyond the caches. They are too short for the CPU to tell from their beginnings what will be read next.
+fn far<A>(input: &ArrayRefD<A>) -> bool {
+    input.len() * size_of::<A>() >= 1 << 24
 }
 
 /// Reads a number of each line of the cache, where they lie beyond, so that all lines are under way at once before any of them is waited for.
@@ -247,19 +242,24 @@ fn fetch<A: Element>(far: bool, halves: [&[A]; 2]) {
     }
 }
 
-/// What is done with slices of the second half, beside the first.
-fn multiplying<A: Element>(kernel: &dyn Kernel<A>, far: bool) -> impl Fn(Option<&[A]>, &mut [A], Source<'_, A>) + Sync {
-    let level = kernel::level();
-    move |b, y, mut a| {
-        for (b, y) in b.unwrap_or_default().chunks(block::<A>()).zip(y.chunks_mut(block::<A>())) {
-            let (now, later) = a.split(y.len());
-            now.with(b.len(), |a| {
-                fetch(far, [b, a]);
-                kernel.run(level, Some(b), Output::Slice(y), Keep::Nothing);
-                kernel::multiply(level, None, a, y);
-            });
-            a = later;
-        }
+/// What is done with slices of the output, beside the halves of the input.
+fn multiplying<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRefD<A>) -> impl Fn(Option<&[A]>, &mut [A], Beside<'_, A>) + Sync {
+    let (level, far) = (kernel::level(), far(input));
+    move |_, y, halves| {
+        halves.visit(y.len(), block::<A>(), |range, a, b| {
+            let y = &mut y[range];
+            fetch(far, [b, a]);
+            kernel.run(level, Some(b), Output::Slice(y), Keep::Nothing);
+            kernel::multiply(level, None, a, y);
+        });
+    }
+}
+
+/// Where pieces may begin: where words of bits do, if there are any.
+fn unit(kind: Kind) -> usize {
+    match kind {
+        Kind::TwoSlope { .. } => WORD,
+        Kind::Smooth => 1,
     }
 }
 
@@ -277,35 +277,30 @@ pub(crate) fn forward<A: Element>(kernel: &dyn Kernel<A>, axis: usize, kept: &mu
         _ => Keep::Nothing,
     };
     if let Some(input) = input {
-        let [a, b] = Reader::halves(&record.order, input, axis);
-        let far = far::<A>(output.len());
-        let keep = (a.source(), (&mut gate[..], (&mut slope[..], bits)));
+        let (halves, far) = (Halves::of(&record.order, input, axis, unit(kernel.kind())), far(input));
+        let keep = (Beside(&halves, 0), (&mut gate[..], (&mut slope[..], bits)));
         // Three arrays are written, so that threads pay where they pay in `backward`.
         let cost = if kernel.cost() == Cost::Memory { Cost::Arithmetic } else { kernel.cost() };
-        pass_from(WORD, cost, &record.order, b.source(), output, keep, &|b, y, mut keep| {
-            for (b, y) in b.unwrap_or_default().chunks(block::<A>()).zip(y.chunks_mut(block::<A>())) {
-                let (now, later) = keep.split(y.len());
-                let (a, (gate, (slope, bits))) = now;
-                a.with(b.len(), |a| {
-                    fetch(far, [b, a]);
-                    match (kernel.kind(), bits) {
-                        (Kind::Smooth, _) => {
-                            kernel.run(level, Some(b), Output::Slice(gate), Keep::Derivative(slope));
-                            kernel::multiply(level, None, a, slope);
-                        }
-                        (Kind::TwoSlope { lower, upper }, Keep::Bits(bits)) => {
-                            kernel.run(level, Some(b), Output::Slice(gate), Keep::Bits(bits));
-                            kernel::choose(level, Some(a), bits, slope, lower, upper);
-                        }
-                        (Kind::TwoSlope { lower, .. }, _) => {
-                            kernel.run(level, Some(b), Output::Slice(gate), Keep::Nothing);
-                            kernel::backward(level, Some(a), Read::Constant(lower), slope);
-                        }
+        pass(&record.order, cost, None, output, keep, &|_, y, (halves, (gate, (slope, mut bits)))| {
+            halves.visit(y.len(), block::<A>(), |range, a, b| {
+                let (y, gate, slope) = (&mut y[range.clone()], &mut gate[range.clone()], &mut slope[range.clone()]);
+                fetch(far, [b, a]);
+                match (kernel.kind(), bits.part(range)) {
+                    (Kind::Smooth, _) => {
+                        kernel.run(level, Some(b), Output::Slice(gate), Keep::Derivative(slope));
+                        kernel::multiply(level, None, a, slope);
                     }
-                    kernel::multiply(level, Some(a), gate, y);
-                });
-                keep = later;
-            }
+                    (Kind::TwoSlope { lower, upper }, Keep::Bits(bits)) => {
+                        kernel.run(level, Some(b), Output::Slice(gate), Keep::Bits(bits));
+                        kernel::choose(level, Some(a), bits, slope, lower, upper);
+                    }
+                    (Kind::TwoSlope { lower, .. }, _) => {
+                        kernel.run(level, Some(b), Output::Slice(gate), Keep::Nothing);
+                        kernel::backward(level, Some(a), Read::Constant(lower), slope);
+                    }
+                }
+                kernel::multiply(level, Some(a), gate, y);
+            });
         });
     }
     record.finish();
@@ -322,6 +317,7 @@ pub(crate) fn backward<A: Element>(kept: &GatedKept<A>, kind: Kind, axis: usize,
         _ => Read::Constant(1.0),
     };
     pass_into_halves(
+        unit(kind),
         Cost::Arithmetic,
         &record.order,
         axis,

@@ -238,8 +238,9 @@ pub(crate) fn pass_from<A: Element, K: Split>(
     }
 }
 
-/// [`pass`] into both halves of an array along an axis: what is read is near still for the second one, where they are slices.
+/// [`pass`] into both halves of an array along an axis, in pieces that begin at multiples of `unit`: what is read is near still for the second one, where they are slices.
 pub(crate) fn pass_into_halves<A: Element, K: Split, L: Split>(
+    unit: usize,
     cost: Cost,
     order: &Order,
     axis: usize,
@@ -251,12 +252,12 @@ pub(crate) fn pass_into_halves<A: Element, K: Split, L: Split>(
     let (total, outer) = (input.len(), outer(output.shape(), axis));
     let row = total / outer.max(1);
     if order.0.is_none()
-        && (outer <= 1 || worth_a_call(row))
+        && (outer <= 1 || worth_a_call(row, unit))
         && let (Some(input), Some(output)) = (input.as_slice(), output.as_slice_mut())
     {
-        let (unit, halves) = if outer <= 1 { (WORD, Halves::Whole(output.split_at_mut(total))) } else { (row, Halves::Rows(output, row)) };
+        let (unit, halves) = if outer <= 1 { (WORD, HalvesMut::Whole(output.split_at_mut(total))) } else { (row, HalvesMut::Rows(output, row)) };
         let parts = Parts::new(total, size_of::<A>(), cost, unit);
-        let run = |(input, (halves, (keep, keep_behind))): (&[A], (Halves<'_, A>, (K, L)))| halves.fill(input, (keep, body), (keep_behind, body_behind));
+        let run = |(input, (halves, (keep, keep_behind))): (&[A], (HalvesMut<'_, A>, (K, L)))| halves.fill(input, (keep, body), (keep_behind, body_behind));
         let whole = (input, (halves, (keep, keep_behind)));
         return if total <= parts.most { run(whole) } else { parts.share(parts.cut(total, whole), |(_, part)| run(part)) };
     }
@@ -267,12 +268,12 @@ pub(crate) fn pass_into_halves<A: Element, K: Split, L: Split>(
 }
 
 /// Two halves of an array, or of each of its rows, of which one half has so many elements.
-enum Halves<'a, A> {
+enum HalvesMut<'a, A> {
     Whole((&'a mut [A], &'a mut [A])),
     Rows(&'a mut [A], usize),
 }
 
-impl<A: Send> Split for Halves<'_, A> {
+impl<A: Send> Split for HalvesMut<'_, A> {
     fn split(self, at: usize) -> (Self, Self) {
         match self {
             Self::Whole(halves) => {
@@ -287,7 +288,7 @@ impl<A: Send> Split for Halves<'_, A> {
     }
 }
 
-impl<A: Element> Halves<'_, A> {
+impl<A: Element> HalvesMut<'_, A> {
     /// Calls the bodies for pieces that stay in the nearest cache.
     fn fill<K: Split, L: Split>(self, input: &[A], (mut keep, body): (K, Body<'_, A, K>), (mut keep_behind, body_behind): (L, Body<'_, A, L>)) {
         const NEAR: usize = 1 << 14;
@@ -312,6 +313,73 @@ impl<A: Element> Halves<'_, A> {
                     (keep, keep_behind) = (rest, rest_behind);
                 }
             }
+        }
+    }
+}
+
+/// The halves of an array along an axis, to be read side by side.
+pub(crate) enum Halves<'a, A> {
+    /// Of each row, one behind the other: so many elements.
+    Rows(&'a [A], usize),
+    Views([Reader<'a, A>; 2]),
+}
+
+impl<'a, A: Element> Halves<'a, A> {
+    /// Pieces of them begin at multiples of `unit`.
+    pub(crate) fn of(order: &Order, array: &'a ArrayRefD<A>, axis: usize, unit: usize) -> Self {
+        let outer = outer(array.shape(), axis);
+        let half = array.len() / 2 / outer.max(1);
+        match array.as_slice() {
+            Some(slice) if order.0.is_none() && (outer <= 1 || worth_a_call(half, unit)) => Self::Rows(slice, half),
+            _ => {
+                let (front, behind) = array.view().split_at(Axis(axis), array.len_of(Axis(axis)) / 2);
+                Self::Views([front, behind].map(|half| Reader::new(order, half)))
+            }
+        }
+    }
+}
+
+impl<A> Copy for Beside<'_, A> {}
+impl<A> Clone for Beside<'_, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+/// [`Halves`], from this element of each on.
+pub(crate) struct Beside<'a, A>(pub(crate) &'a Halves<'a, A>, pub(crate) usize);
+
+impl<A: Element> Split for Beside<'_, A> {
+    fn split(self, at: usize) -> (Self, Self) {
+        (self, Self(self.0, self.1 + at))
+    }
+}
+
+impl<A: Element> Beside<'_, A> {
+    /// Calls `body` for pieces of the next so many elements, up to so many at a time: the range among these, and both halves'.
+    pub(crate) fn visit(self, count: usize, most: usize, mut body: impl FnMut(Range<usize>, &[A], &[A])) {
+        let Self(halves, from) = self;
+        let (mut buffer, mut buffer_behind) = (Scratch::default(), Scratch::default());
+        let mut done = 0;
+        while done < count {
+            let place = from + done;
+            done += match halves {
+                Halves::Rows(rows, half) => {
+                    let (row, column) = (place / half, place % half);
+                    let length = most.min(half - column).min(count - done);
+                    let (front, behind) = rows[2 * row * half..][..2 * half].split_at(*half);
+                    body(done..done + length, &front[column..column + length], &behind[column..column + length]);
+                    length
+                }
+                Halves::Views(readers) => {
+                    let sources = readers.each_ref().map(|reader| reader.source().from(place));
+                    let length = sources.iter().fold(most.min(count - done), |length, source| length.min(source.together()));
+                    let [front, behind] = sources;
+                    let front = front.take(length, &mut buffer).unwrap_or_default();
+                    body(done..done + length, front, behind.take(length, &mut buffer_behind).unwrap_or_default());
+                    length
+                }
+            };
         }
     }
 }
@@ -361,40 +429,36 @@ pub(crate) fn fresh<A: Element, K: Split>(
     order: &Order,
     cost: Cost,
     input: &ArrayRefD<A>,
-    keep: K,
-    body: Body<'_, A, K>,
-    new: Option<New<'_, A, K>>,
-) -> ArrayD<A> {
-    fresh_from(order, cost, &Reader::of(order, input), input.shape(), keep, body, new)
-}
-
-/// [`fresh`] for what is read in the order already.
-pub(crate) fn fresh_from<A: Element, K: Split>(
-    order: &Order,
-    cost: Cost,
-    reader: &Reader<'_, A>,
-    shape: &[usize],
     mut keep: K,
     body: Body<'_, A, K>,
     new: Option<New<'_, A, K>>,
 ) -> ArrayD<A> {
-    let total = shape.iter().product();
+    let (reader, total) = (Reader::of(order, input), input.len());
     let parts = Parts::new(total, size_of::<A>(), cost, WORD);
-    let made = match (reader, new) {
+    let made = match (&reader, new) {
         (&Reader::Slice(slice), Some(new)) => new(parts, slice, &mut keep),
         _ => None,
     };
-    let values = match (made, reader) {
+    let values = match (made, &reader) {
         (Some(values), _) => values,
         (None, Reader::View(_)) => {
-            let mut output = order.zeros(shape);
+            let mut output = order.zeros(input.shape());
             pass_from(WORD, cost, order, reader.source(), &mut output, keep, body);
             return output;
         }
-        _ if parts.most < total => by_threads(reader.source(), total, keep, parts, body),
-        _ => zeroed_by_pieces(reader.source(), total, keep, body),
+        _ => zeroed(reader.source(), total, keep, parts, body),
     };
-    order.array(shape, values)
+    order.array(input.shape(), values)
+}
+
+/// [`fresh`] for an array of this shape, made from what goes beside it alone.
+pub(crate) fn fresh_beside<A: Element, K: Split>(order: &Order, cost: Cost, shape: &[usize], keep: K, body: Body<'_, A, K>) -> ArrayD<A> {
+    let total = shape.iter().product();
+    order.array(shape, zeroed(Source::InPlace, total, keep, Parts::new(total, size_of::<A>(), cost, WORD), body))
+}
+
+fn zeroed<A: Element, K: Split>(source: Source<'_, A>, total: usize, keep: K, parts: Parts, body: Body<'_, A, K>) -> Vec<A> {
+    if parts.most < total { by_threads(source, total, keep, parts, body) } else { zeroed_by_pieces(source, total, keep, body) }
 }
 
 fn zeroed_by_pieces<A: Element, K: Split>(source: Source<'_, A>, total: usize, mut keep: K, body: Body<'_, A, K>) -> Vec<A> {
@@ -468,25 +532,6 @@ impl<'a, A: Element> Reader<'a, A> {
         }
     }
 
-    /// The halves of an array along an axis.
-    pub(crate) fn halves(order: &Order, array: &'a ArrayRefD<A>, axis: usize) -> [Self; 2] {
-        if let Some(slice) = array.as_slice().filter(|_| order.0.is_none()) {
-            let outer = outer(array.shape(), axis);
-            if outer <= 1 || slice.is_empty() {
-                let (front, behind) = slice.split_at(slice.len() / 2);
-                return [Self::Slice(front), Self::Slice(behind)];
-            }
-            let length = slice.len() / outer;
-            if let Ok(matrix) = ArrayView2::from_shape((outer, length), slice) {
-                let (front, behind) = matrix.split_at(Axis(1), length / 2);
-                return [front, behind].map(|half| if in_slices(&half) { Self::Rows(LongRows::Plane(half)) } else { Self::View(Strided(half.into_dyn())) });
-            }
-        }
-        let half = array.len_of(Axis(axis)) / 2;
-        let (front, behind) = array.view().split_at(Axis(axis), half);
-        [front, behind].map(|half| Self::new(order, half))
-    }
-
     pub(crate) fn source(&self) -> Source<'_, A> {
         match self {
             Self::Slice(slice) => Source::Slice(slice),
@@ -542,9 +587,12 @@ impl<'a, A: Element> Source<'a, A> {
         }
     }
 
-    /// Calls `then` with the first elements; with none in place.
-    pub(crate) fn with(self, count: usize, then: impl FnOnce(&[A])) {
-        then(self.take(count, &mut Scratch::default()).unwrap_or_default());
+    /// How many elements from here on stand together, if that matters.
+    fn together(self) -> usize {
+        match self {
+            Self::Rows(rows, start) => rows.parts(start, usize::MAX).next().map_or(usize::MAX, <[A]>::len),
+            _ => usize::MAX,
+        }
     }
 }
 
@@ -977,12 +1025,12 @@ fn across(shape: &[usize], strides: &[isize]) -> bool {
 
 /// Whether the rows of a view are slices that are worth a call each.
 fn in_slices<A, D: Dimension>(view: &ArrayRef<A, D>) -> bool {
-    view.strides().last() == Some(&1) && worth_a_call(columns(view))
+    view.strides().last() == Some(&1) && worth_a_call(columns(view), WORD)
 }
 
-/// Whether so many elements are worth a call.
-fn worth_a_call(count: usize) -> bool {
-    count >= 256 && count.is_multiple_of(WORD)
+/// Whether so many elements are worth a call, and whole units.
+fn worth_a_call(count: usize, unit: usize) -> bool {
+    count >= 256 && count.is_multiple_of(unit)
 }
 
 /// The length of a row of a view.

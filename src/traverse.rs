@@ -249,10 +249,12 @@ pub(crate) fn pass_into_halves<A: Element, K: Split, L: Split>(
     (keep, body): (K, Body<'_, A, K>),
     (keep_behind, body_behind): (L, Body<'_, A, L>),
 ) {
+    /// Elements from which on two calls of a kernel take less time than to put shorter pieces in their places.
+    const WORTH: usize = 32;
     let (total, outer) = (input.len(), outer(output.shape(), axis));
     let row = total / outer.max(1);
     if order.0.is_none()
-        && (outer <= 1 || worth_a_call(row, unit))
+        && (outer <= 1 || row >= WORTH && row.is_multiple_of(unit))
         && let (Some(input), Some(output)) = (input.as_slice(), output.as_slice_mut())
     {
         let (unit, halves) = if outer <= 1 { (WORD, HalvesMut::Whole(output.split_at_mut(total))) } else { (row, HalvesMut::Rows(output, row)) };
@@ -327,10 +329,12 @@ pub(crate) enum Halves<'a, A> {
 impl<'a, A: Element> Halves<'a, A> {
     /// Pieces of them begin at multiples of `unit`.
     pub(crate) fn of(order: &Order, array: &'a ArrayRefD<A>, axis: usize, unit: usize) -> Self {
+        /// Bytes from which on two calls of a kernel take less time than to gather shorter pieces.
+        const WORTH: usize = 1 << 10;
         let outer = outer(array.shape(), axis);
         let half = array.len() / 2 / outer.max(1);
         match array.as_slice() {
-            Some(slice) if order.0.is_none() && (outer <= 1 || worth_a_call(half, unit)) => Self::Rows(slice, half),
+            Some(slice) if order.0.is_none() && (outer <= 1 || half * size_of::<A>() >= WORTH && half.is_multiple_of(unit)) => Self::Rows(slice, half),
             _ => {
                 let (front, behind) = array.view().split_at(Axis(axis), array.len_of(Axis(axis)) / 2);
                 Self::Views([front, behind].map(|half| Reader::new(order, half)))
@@ -1025,12 +1029,9 @@ fn across(shape: &[usize], strides: &[isize]) -> bool {
 
 /// Whether the rows of a view are slices that are worth a call each.
 fn in_slices<A, D: Dimension>(view: &ArrayRef<A, D>) -> bool {
-    view.strides().last() == Some(&1) && worth_a_call(columns(view), WORD)
-}
-
-/// Whether so many elements are worth a call, and whole units.
-fn worth_a_call(count: usize, unit: usize) -> bool {
-    count >= 256 && count.is_multiple_of(unit)
+    const WORTH: usize = 256;
+    let columns = columns(view);
+    view.strides().last() == Some(&1) && columns >= WORTH && columns.is_multiple_of(WORD)
 }
 
 /// The length of a row of a view.

@@ -318,7 +318,6 @@ pub(crate) fn backward<A: Element>(kept: &GatedKept<A>, kind: Kind, axis: usize,
     };
     pass_into_halves(
         unit(kind),
-        Cost::Arithmetic,
         &record.order,
         axis,
         gradient,

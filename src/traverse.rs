@@ -211,26 +211,9 @@ fn pass_views<A: Element, K: Split>(
     keep: K,
     body: Body<'_, A, K>,
 ) {
-    let reader = input.map(|input| Reader::new(order, input.view()));
-    pass_from(unit, cost, order, reader.as_ref().map_or(Source::InPlace, Reader::source), output, keep, body);
-}
-
-/// [`pass_in_units`] for what is read in the order already.
-pub(crate) fn pass_from<A: Element, K: Split>(
-    unit: usize,
-    cost: Cost,
-    order: &Order,
-    source: Source<'_, A>,
-    output: &mut ArrayRefD<A>,
-    keep: K,
-    body: Body<'_, A, K>,
-) {
     let parts = Parts::new(output.len(), size_of::<A>(), cost, unit);
-    if order.0.is_none()
-        && let Some(slice) = output.as_slice_mut()
-    {
-        return spread(source, slice, keep, parts, body);
-    }
+    let reader = input.map(|input| Reader::new(order, input.view()));
+    let source = reader.as_ref().map_or(Source::InPlace, Reader::source);
     let mut output = order.view_mut(output.view_mut());
     match output.as_slice_mut() {
         Some(slice) => spread(source, slice, keep, parts, body),
@@ -241,7 +224,6 @@ pub(crate) fn pass_from<A: Element, K: Split>(
 /// [`pass`] into both halves of an array along an axis, in pieces that begin at multiples of `unit`: what is read is near still for the second one, where they are slices.
 pub(crate) fn pass_into_halves<A: Element, K: Split, L: Split>(
     unit: usize,
-    cost: Cost,
     order: &Order,
     axis: usize,
     input: &ArrayRefD<A>,
@@ -258,15 +240,18 @@ pub(crate) fn pass_into_halves<A: Element, K: Split, L: Split>(
         && let (Some(input), Some(output)) = (input.as_slice(), output.as_slice_mut())
     {
         let (unit, halves) = if outer <= 1 { (WORD, HalvesMut::Whole(output.split_at_mut(total))) } else { (row, HalvesMut::Rows(output, row)) };
-        let parts = Parts::new(total, size_of::<A>(), cost, unit);
-        let run = |(input, (halves, (keep, keep_behind))): (&[A], (HalvesMut<'_, A>, (K, L)))| halves.fill(input, (keep, body), (keep_behind, body_behind));
+        let parts = Parts::new(total, size_of::<A>(), Cost::Arithmetic, unit);
+        if total <= parts.most {
+            return halves.fill(input, (keep, body), (keep_behind, body_behind));
+        }
         let whole = (input, (halves, (keep, keep_behind)));
-        return if total <= parts.most { run(whole) } else { parts.share(parts.cut(total, whole), |(_, part)| run(part)) };
+        return parts
+            .share(parts.cut(total, whole), |(_, (input, (halves, (keep, keep_behind))))| halves.fill(input, (keep, body), (keep_behind, body_behind)));
     }
-    let (reader, half) = (Reader::of(order, input), output.len_of(Axis(axis)) / 2);
+    let half = output.len_of(Axis(axis)) / 2;
     let (mut front, mut behind) = output.view_mut().split_at(Axis(axis), half);
-    pass_from(WORD, cost, order, reader.source(), &mut front, keep, body);
-    pass_from(WORD, cost, order, reader.source(), &mut behind, keep_behind, body_behind);
+    pass(order, Cost::Arithmetic, Some(input), &mut front, keep, body);
+    pass(order, Cost::Arithmetic, Some(input), &mut behind, keep_behind, body_behind);
 }
 
 /// Two halves of an array, or of each of its rows, of which one half has so many elements.
@@ -447,7 +432,7 @@ pub(crate) fn fresh<A: Element, K: Split>(
         (Some(values), _) => values,
         (None, Reader::View(_)) => {
             let mut output = order.zeros(input.shape());
-            pass_from(WORD, cost, order, reader.source(), &mut output, keep, body);
+            pass(order, cost, Some(input), &mut output, keep, body);
             return output;
         }
         _ => zeroed(reader.source(), total, keep, parts, body),

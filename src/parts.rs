@@ -397,6 +397,7 @@ pub(crate) fn sum<'a, A: Element, T: Real, K>(
         0 if total.is_multiple_of(PARTS) => rows.count,
         short => short,
     };
+    let ahead = n * size_of::<A>() == 64 && lines.len() == full && read_lines[0].len() == full;
     let mut place = 0;
     by_number(
         rows,
@@ -409,6 +410,18 @@ pub(crate) fn sum<'a, A: Element, T: Real, K>(
             place = if number == 0 || place + 1 == rows.places / PARTS { 0 } else { place + 1 };
             let of_line = of_line(place);
             let mut sums = if start == number { empty } else { empty.resume(n, &hi[number], &lo[number]) };
+            if ahead && start < end {
+                let mut next = read_lines[0][start];
+                while start < end {
+                    let here = next;
+                    next = read_lines[0][(start + rows.count).min(full - 1)];
+                    for vector in 0..PARTS / n {
+                        let range = vector * n..(vector + 1) * n;
+                        sums.add(vector, term(&of_line, place, vector, &mut lines[start][range.clone()], [&here[range], &[]]));
+                    }
+                    start += rows.count;
+                }
+            }
             while start < end {
                 let read = read_lines.map(|lines| lines.get(start).map_or(&[][..], |line| line));
                 let line = lines.get_mut(start).map_or(&mut [][..], |line| line);

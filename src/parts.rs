@@ -397,7 +397,7 @@ pub(crate) fn sum<'a, A: Element, T: Real, K>(
         0 if total.is_multiple_of(PARTS) => rows.count,
         short => short,
     };
-    let ahead = n * size_of::<A>() == 64 && lines.len() == full && read_lines[0].len() == full;
+    let ahead = lines.len() == full && read_lines[0].len() == full;
     let mut place = 0;
     by_number(
         rows,

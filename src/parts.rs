@@ -174,12 +174,19 @@ pub(crate) fn join_places<A: Element>(rows: Rows, table: &mut Table<A>, join: im
 pub(crate) fn pieces<A: Element>(rows: Rows, input: &[A], row: &mut [A], padding: A, mut body: impl FnMut(usize, &mut [A; PARTS], Option<&[A; PARTS]>)) {
     let mut number = 0;
     let ((input_lines, input_rest), (lines, rest)) = (input.as_chunks(), row.as_chunks_mut());
-    let mut input_lines = input_lines.iter();
-    for line in lines {
-        body(number, line, input_lines.next());
-        number += 1;
-        if number == rows.places / PARTS {
-            number = 0;
+    let after = |number: usize| if number + 1 == rows.places / PARTS { 0 } else { number + 1 };
+    if let (Some(&first), true) = (input_lines.first(), input_lines.len() == lines.len()) {
+        let mut next = first;
+        for (index, line) in lines.iter_mut().enumerate() {
+            let here = next;
+            next = input_lines[(index + 1).min(input_lines.len() - 1)];
+            body(number, line, Some(&here));
+            number = after(number);
+        }
+    } else {
+        for line in lines {
+            body(number, line, None);
+            number = after(number);
         }
     }
     if !rest.is_empty() {

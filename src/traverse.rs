@@ -422,22 +422,20 @@ pub(crate) fn fresh<A: Element, K: Split>(
     body: Body<'_, A, K>,
     new: Option<New<'_, A, K>>,
 ) -> ArrayD<A> {
-    let (reader, total) = (Reader::of(order, input), input.len());
+    let total = input.len();
     let parts = Parts::new(total, size_of::<A>(), cost, WORD);
-    let made = match (&reader, new) {
-        (&Reader::Slice(slice), Some(new)) => new(parts, slice, &mut keep),
-        _ => None,
-    };
-    let values = match (made, &reader) {
-        (Some(values), _) => values,
-        (None, Reader::View(_)) => {
-            let mut output = order.zeros(input.shape());
-            pass(order, cost, Some(input), &mut output, keep, body);
-            return output;
-        }
-        _ => zeroed(reader.source(), total, keep, parts, body),
-    };
-    order.array(input.shape(), values)
+    if let (None, Some(slice), Some(new)) = (&order.0, input.as_slice(), new)
+        && let Some(values) = new(parts, slice, &mut keep)
+    {
+        return order.array(input.shape(), values);
+    }
+    let reader = Reader::of(order, input);
+    if let Reader::View(_) = reader {
+        let mut output = order.zeros(input.shape());
+        pass(order, cost, Some(input), &mut output, keep, body);
+        return output;
+    }
+    order.array(input.shape(), zeroed(reader.source(), total, keep, parts, body))
 }
 
 /// [`fresh`] for an array of this shape, made from what goes beside it alone.
@@ -514,7 +512,7 @@ impl<'a, A: Element> Reader<'a, A> {
     }
 
     /// The whole array, which is met as it lies before a view is made.
-    pub(crate) fn of(order: &Order, array: &'a ArrayRefD<A>) -> Self {
+    fn of(order: &Order, array: &'a ArrayRefD<A>) -> Self {
         match array.as_slice() {
             Some(slice) if order.0.is_none() => Self::Slice(slice),
             _ => Self::new(order, array.view()),

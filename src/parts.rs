@@ -404,7 +404,8 @@ pub(crate) fn sum<'a, A: Element, T: Real, K>(
         0 if total.is_multiple_of(PARTS) => rows.count,
         short => short,
     };
-    let ahead = lines.len() == full && read_lines[0].len() == full;
+    // The next line is read before this one is written, whose address may end alike and would be waited for. (With several rows the numbers that takes stand in the way.)
+    let ahead = rows.count == 1 && lines.len() == full && read_lines[0].len() == full;
     let mut place = 0;
     by_number(
         rows,
@@ -421,12 +422,12 @@ pub(crate) fn sum<'a, A: Element, T: Real, K>(
                 let mut next = read_lines[0][start];
                 while start < end {
                     let here = next;
-                    next = read_lines[0][(start + rows.count).min(full - 1)];
+                    next = read_lines[0][(start + 1).min(full - 1)];
                     for vector in 0..PARTS / n {
                         let range = vector * n..(vector + 1) * n;
                         sums.add(vector, term(&of_line, place, vector, &mut lines[start][range.clone()], [&here[range], &[]]));
                     }
-                    start += rows.count;
+                    start += 1;
                 }
             }
             while start < end {

@@ -258,8 +258,8 @@ fn multiplying<A: Element>(kernel: &dyn Kernel<A>, input: &ArrayRefD<A>) -> impl
 /// Where pieces may begin: where words of bits do, if there are any.
 fn unit(kind: Kind) -> usize {
     match kind {
-        Kind::TwoSlope { .. } => WORD,
-        Kind::Smooth => 1,
+        Kind::TwoSlope { lower, upper } if lower != upper => WORD,
+        _ => 1,
     }
 }
 

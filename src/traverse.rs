@@ -1011,14 +1011,14 @@ fn across(shape: &[usize], strides: &[isize]) -> bool {
 }
 
 /// Whether the rows of a view are slices that are worth a call each.
-fn in_slices<A, D: Dimension>(view: &ArrayRef<A, D>) -> bool {
+fn in_slices<A>(view: &ArrayRefD<A>) -> bool {
     const WORTH: usize = 256;
     let columns = columns(view);
     view.strides().last() == Some(&1) && columns >= WORTH && columns.is_multiple_of(WORD)
 }
 
 /// The length of a row of a view.
-fn columns<A, D: Dimension>(view: &ArrayRef<A, D>) -> usize {
+fn columns<A>(view: &ArrayRefD<A>) -> usize {
     view.shape().last().copied().unwrap_or(1).max(1)
 }
 

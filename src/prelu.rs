@@ -10,7 +10,7 @@ use std::{
 
 use loops::{Piece, rectify};
 use ndarray::{ArrayD, ArrayRefD, Axis, Dimension, IxDyn};
-use slopes::Slopes;
+use slopes::{Slopes, only};
 
 use crate::{
     body::{Body, Record, Resized, layer_methods},
@@ -133,10 +133,7 @@ impl<A: Element> PReLU<A> {
 
     /// The same function for one slope: its kernel fills a new array at once.
     fn leaky(&self) -> Option<formula::LeakyReLU> {
-        match (self.alpha.value.len(), self.alpha.value.first()) {
-            (1, Some(slope)) => Some(formula::LeakyReLU::new(slope.widened())),
-            _ => None,
-        }
+        only(&self.alpha.value).map(|slope| formula::LeakyReLU::new(slope.widened()))
     }
 }
 

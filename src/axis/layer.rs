@@ -99,6 +99,12 @@ impl<F: RowKernel<A>, A: Element> Along<F, A> {
         Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros }
     }
 
+    /// What a forward pass needs, and what it fills.
+    fn training(&mut self) -> (&Axes, Call<'_, A>, &mut AlongKept<A>) {
+        let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };
+        (&self.axes, call, &mut self.kept)
+    }
+
     fn check(&self, shape: &[usize]) -> Result<()> {
         let layer = || self.formula.name().to_owned();
         self.axes.of(shape.len(), |axes| {
@@ -159,8 +165,8 @@ impl<F: RowKernel<A> + Clone + Default, A: Element> Body<A> for Along<F, A> {
     }
     fn forward_new(&mut self, input: &ArrayD<A>) -> Result<ArrayD<A>> {
         self.check(input.shape())?;
-        let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };
-        Ok(self.axes.of(input.ndim(), |axes| A::along_forward_new(&call, axes, &mut self.kept, input)))
+        let (axes, call, kept) = self.training();
+        Ok(axes.of(input.ndim(), |axes| A::along_forward_new(&call, axes, kept, input)))
     }
     fn backward_new(&mut self, gradient: &ArrayD<A>) -> ArrayD<A> {
         self.axes.of(gradient.ndim(), |axes| A::along_backward_new(&self.formula, axes, &self.kept, gradient))
@@ -169,8 +175,8 @@ impl<F: RowKernel<A> + Clone + Default, A: Element> Body<A> for Along<F, A> {
         self.axes.of(output.ndim(), |axes| A::along_infer(&self.call(), axes, input, output));
     }
     fn run_forward(&mut self, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-        let call = Call { kernel: &self.formula, mask: self.mask.as_ref(), zeros: self.all_masked == AllMasked::Zeros };
-        self.axes.of(output.ndim(), |axes| A::along_forward(&call, axes, &mut self.kept, input, output));
+        let (axes, call, kept) = self.training();
+        axes.of(output.ndim(), |axes| A::along_forward(&call, axes, kept, input, output));
     }
     fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         self.axes.of(output.ndim(), |axes| A::along_backward(&self.formula, axes, &self.kept, gradient, output));

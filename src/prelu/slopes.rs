@@ -42,6 +42,11 @@ pub(super) enum Run<'a, A> {
     Lines(&'a [A], usize, u32),
 }
 
+/// The slope, if there is but one.
+pub(super) fn only<A: Element>(alpha: &ArrayD<A>) -> Option<A> {
+    alpha.first().filter(|_| alpha.len() == 1).copied()
+}
+
 /// The logical elements of α in a row.
 fn in_a_row<A: Element>(alpha: &ArrayD<A>) -> Cow<'_, [A]> {
     match alpha.as_slice() {
@@ -53,7 +58,7 @@ fn in_a_row<A: Element>(alpha: &ArrayD<A>) -> Cow<'_, [A]> {
 impl<'a, A: Element> Slopes<'a, A> {
     /// For an array of this shape, visited in this order.
     pub(super) fn of(alpha: &'a Param<A>, along: Along, shape: &[usize], order: &Order) -> Self {
-        if let (1, Some(&slope)) = (alpha.value.len(), alpha.value.first()) {
+        if let Some(slope) = only(&alpha.value) {
             return Self::One(slope);
         }
         let (runs, alpha) = (along.runs(alpha, shape, order), in_a_row(&alpha.value));

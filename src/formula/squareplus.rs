@@ -27,18 +27,27 @@ impl Squareplus {
         Self { b }
     }
 
-    /// √(x² + b), and half its sum with |x|.
+    /// √(x² + b), no more than quotients can do with, and half the sum of the root itself and |x|.
     #[inline(always)]
     fn parts<T: Real>(self, x: T) -> (Pair<T>, Pair<T>) {
         let magnitude = x.abs();
         let bound = f64::powi(2.0, if T::SINGLE { 60 } else { 500 });
         let sum = Pair::square(magnitude.at_most(bound)).plus(x.parameter(self.b));
         let root = sum.hi.sqrt();
-        let error = ((-root).mul_add(root, sum.hi) + sum.lo) / (root * 2.0);
+        let remainder = (-root).mul_add(root, sum.hi) + sum.lo;
         let far = magnitude.gt(bound);
-        let root = Pair::select(far, Pair::exact(magnitude), Pair::new(root, error));
-        let half = x.splat(0.5);
-        (root, root.scaled(half).add(Pair::exact(magnitude * 0.5)))
+        let root = T::select(far, magnitude, root);
+        let held = root.at_most(Self::largest::<T>());
+        // By the reciprocal that the derivative needs too.
+        let error = T::select(far, x.splat(0.0), remainder * 0.5 * (x.splat(1.0) / held));
+        let half_sum = Pair::new(root, error).scaled(x.splat(0.5)).add(Pair::exact(magnitude * 0.5));
+        (Pair::new(held, error), half_sum)
+    }
+
+    /// From where on the derivative is 0 or 1: quotients of larger numbers could overflow on the way.
+    #[inline(always)]
+    fn largest<T: Real>() -> f64 {
+        f64::powi(2.0, if T::SINGLE { 126 } else { 1022 })
     }
 }
 
@@ -67,12 +76,10 @@ impl Pointwise for Squareplus {
             let step = T::select(x.gt(0.0), x.splat(1.0), x.splat(0.0));
             return T::select(x.is(x), step, x);
         }
-        // Where the derivative is 0 or 1: quotients of larger numbers could overflow on the way.
-        let far = f64::powi(2.0, if T::SINGLE { 126 } else { 1022 });
-        let (root, half_sum) = self.parts(x.at_most(far).at_least(-far));
+        let (root, half_sum) = self.parts(x);
         let quarter = Pair::exact(x.parameter(self.b) * 0.25);
         let below = root.reciprocal().times(half_sum.reciprocal().times(quarter)).round();
-        let above = half_sum.quotient(root);
+        let above = Pair::new(half_sum.hi.at_most(Self::largest::<T>()), half_sum.lo).quotient(root);
         let finite = T::select(x.lt(0.0), below, above);
         T::select(x.is(f64::INFINITY), x.splat(1.0), T::select(x.is(f64::NEG_INFINITY), x.splat(0.0), finite))
     }

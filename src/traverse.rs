@@ -1176,9 +1176,9 @@ fn one_by_one<A: Element>(slices: RowSlices<'_, A>, length: usize, body: &mut im
 }
 
 /// From how many rows of so many elements on it takes less time to bring sixteen together than to visit them one after the other: a row by itself takes as long as sixteen
-/// times a vector's elements (measured for all instruction sets).
+/// times a vector's elements (measured for all instruction sets). From sixteen rows on it always does.
 fn worth_a_tile<A: Element>(length: usize) -> usize {
-    2 + length / lanes::<A>(level())
+    PARTS.min(2 + length / lanes::<A>(level()))
 }
 
 /// Short rows of so many elements, one behind the other, are visited sixteen at a time, side by side in a buffer.

@@ -5,11 +5,11 @@ mod common;
 
 use common::{Held, LAYOUTS, Layout, assert_every_layout, assert_same, input, layer, on_threads, run, special, specs};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
-use ndarray_activations::{Element, Layer, testing};
+use ndarray_activations::{Element, Family, Layer, catalog, testing};
 
-fn every_layout<A: Element>() {
-    for spec in specs() {
-        let x: ArrayD<A> = input(&[5, 6, 34], special(&spec), 3);
+fn every_layout<A: Element>(shape: [usize; 3], specs: impl IntoIterator<Item = String>) {
+    for spec in specs {
+        let x: ArrayD<A> = input(&shape, special(&spec), 3);
         let expected = run(&spec, &x, 4);
         let g = input::<A>(expected.forward.shape(), false, 4);
         let changes_shape = expected.forward.shape() != x.shape();
@@ -64,12 +64,20 @@ fn every_layout<A: Element>() {
 
 #[test]
 fn every_layout_f32() {
-    every_layout::<f32>();
+    every_layout::<f32>([5, 6, 34], specs());
 }
 
 #[test]
 fn every_layout_f64() {
-    every_layout::<f64>();
+    every_layout::<f64>([5, 6, 34], specs());
+}
+
+/// Rows that are many and long beside what is brought together at a time.
+#[test]
+fn every_layout_large() {
+    let mixes_elements = |spec: &String| catalog().any(|entry| entry.family() != Family::Pointwise && spec.split('(').next() == Some(entry.name()));
+    every_layout::<f32>([2, 70, 600], specs().into_iter().filter(mixes_elements));
+    every_layout::<f64>([2, 40, 1200], specs().into_iter().filter(mixes_elements));
 }
 
 /// Views larger than the buffers that they pass through, with rows that are cut anywhere, on one thread and several.
@@ -113,7 +121,7 @@ fn every_step() {
 #[test]
 fn every_length_and_level() {
     fn check<A: Element>(name: &str) {
-        for entry in ndarray_activations::catalog().filter(|entry| entry.family() == ndarray_activations::Family::Pointwise) {
+        for entry in catalog().filter(|entry| entry.family() == Family::Pointwise) {
             let long: ArrayD<A> = input(&[96], true, 5);
             let expected = run(entry.name(), &long, 6);
             let gradients: ArrayD<A> = input(&[96], false, 6);
@@ -148,7 +156,7 @@ fn every_length_and_level() {
 fn fused_levels_agree() {
     fn check<A: Element>(pattern: impl Fn(u32) -> A) {
         let x = ArrayD::from_shape_fn(vec![1 << 16], |i| pattern(i[0] as u32));
-        for entry in ndarray_activations::catalog().filter(|entry| entry.family() == ndarray_activations::Family::Pointwise) {
+        for entry in catalog().filter(|entry| entry.family() == Family::Pointwise) {
             let mut fused = Vec::new();
             testing::each_level(|level| {
                 if level != "sse2" {
@@ -249,7 +257,7 @@ fn broadcast_input() {
 
 #[test]
 fn empty_and_zero_dimensional() {
-    for entry in ndarray_activations::catalog() {
+    for entry in catalog() {
         let mut layer = entry.layer::<f32>();
         for shape in [vec![0], vec![3, 0, 2], vec![0, 4]] {
             let x = ArrayD::zeros(shape.clone());
@@ -258,7 +266,7 @@ fn empty_and_zero_dimensional() {
             assert_eq!(layer.backward(&y).unwrap().shape(), &shape[..], "{}", entry.name());
             assert!(layer.infer(&x).unwrap().is_empty());
         }
-        if entry.family() != ndarray_activations::Family::Reducing {
+        if entry.family() != Family::Reducing {
             let x = ArrayD::from_elem(IxDyn(&[]), 0.75);
             let y = layer.forward(&x).unwrap();
             assert_eq!(y.ndim(), 0, "{}", entry.name());

@@ -511,24 +511,21 @@ fn four_columns_at<S: Simd, A: Element>(simd: S, [a, b, c, d]: [&[A]; 4], rows: 
     let (a_squares, b_squares, c_squares, d_squares) = (a.chunks_exact(n), b.chunks_exact(n), c.chunks_exact(n), d.chunks_exact(n));
     let mut done = 0;
     for (rows, (((a, b), c), d)) in rows.chunks_exact_mut(n * distance).zip(a_squares.zip(b_squares).zip(c_squares).zip(d_squares)) {
-        let (a, b) = (Block::<S, A>::from_slice(simd, a), Block::<S, A>::from_slice(simd, b));
-        let (c, d) = (Block::<S, A>::from_slice(simd, c), Block::<S, A>::from_slice(simd, d));
         let (first, rows) = rows.split_at_mut(distance);
         if n == 2 {
-            let (ab, cd) = (a.interleave(b), c.interleave(d));
-            ab.0.store_slice(&mut first[..2]);
-            cd.0.store_slice(&mut first[2..4]);
-            ab.1.store_slice(&mut rows[..2]);
-            cd.1.store_slice(&mut rows[2..4]);
+            let ((a, b), (c, d)) = (block(simd, a).interleave(block(simd, b)), block(simd, c).interleave(block(simd, d)));
+            a.store_slice(&mut first[..2]);
+            c.store_slice(&mut first[2..4]);
+            b.store_slice(&mut rows[..2]);
+            d.store_slice(&mut rows[2..4]);
         } else {
             let (second, rows) = rows.split_at_mut(distance);
             let (third, fourth) = rows.split_at_mut(distance);
-            let (ac, bd) = (a.interleave(c), b.interleave(d));
-            let (upper, lower) = (ac.0.interleave(bd.0), ac.1.interleave(bd.1));
-            upper.0.store_slice(&mut first[..4]);
-            upper.1.store_slice(&mut second[..4]);
-            lower.0.store_slice(&mut third[..4]);
-            lower.1.store_slice(&mut fourth[..4]);
+            let [a, b, c, d] = square([block::<S, A>(simd, a), block(simd, b), block(simd, c), block(simd, d)]);
+            a.store_slice(&mut first[..4]);
+            b.store_slice(&mut second[..4]);
+            c.store_slice(&mut third[..4]);
+            d.store_slice(&mut fourth[..4]);
         }
         done += n;
     }
@@ -536,6 +533,56 @@ fn four_columns_at<S: Simd, A: Element>(simd: S, [a, b, c, d]: [&[A]; 4], rows: 
     for (row, (((&a, &b), &c), &d)) in rows[done * distance..].chunks_mut(distance).zip(rest) {
         row[..4].copy_from_slice(&[a, b, c, d]);
     }
+}
+
+/// The way back.
+pub(crate) fn into_four_columns<A: Element>(level: Level, rows: &[A], distance: usize, columns: [&mut [A]; 4]) {
+    at_level!(level, simd => into_four_columns_at(simd, rows, distance, columns));
+}
+
+#[inline(always)]
+fn into_four_columns_at<S: Simd, A: Element>(simd: S, rows: &[A], distance: usize, [a, b, c, d]: [&mut [A]; 4]) {
+    let n = Block::<S, A>::LEN;
+    let (a_squares, b_squares, c_squares, d_squares) = (a.chunks_exact_mut(n), b.chunks_exact_mut(n), c.chunks_exact_mut(n), d.chunks_exact_mut(n));
+    let mut done = 0;
+    for (rows, (((a, b), c), d)) in rows.chunks_exact(n * distance).zip(a_squares.zip(b_squares).zip(c_squares).zip(d_squares)) {
+        let (first, second) = rows.split_at(distance);
+        let squares = if n == 2 {
+            let ((a, b), (c, d)) =
+                (block(simd, &first[..2]).interleave(block(simd, &second[..2])), block(simd, &first[2..4]).interleave(block(simd, &second[2..4])));
+            [a, b, c, d]
+        } else {
+            square([
+                block::<S, A>(simd, &first[..4]),
+                block(simd, &second[..4]),
+                block(simd, &rows[2 * distance..][..4]),
+                block(simd, &rows[3 * distance..][..4]),
+            ])
+        };
+        for (square, column) in squares.into_iter().zip([a, b, c, d]) {
+            square.store_slice(column);
+        }
+        done += n;
+    }
+    let rest = a[done..].iter_mut().zip(&mut b[done..]).zip(c[done..].iter_mut().zip(&mut d[done..]));
+    for (row, ((a, b), (c, d))) in rows[done * distance..].chunks(distance).zip(rest) {
+        if let Some(&row) = row.first_chunk() {
+            [*a, *b, *c, *d] = row;
+        }
+    }
+}
+
+#[inline(always)]
+fn block<S: Simd, A: Element>(simd: S, elements: &[A]) -> Block<S, A> {
+    Block::<S, A>::from_slice(simd, elements)
+}
+
+/// The columns of a square of four rows.
+#[inline(always)]
+fn square<S: Simd, B: SimdBase<S>>([a, b, c, d]: [B; 4]) -> [B; 4] {
+    let (ac, bd) = (a.interleave(c), b.interleave(d));
+    let (upper, lower) = (ac.0.interleave(bd.0), ac.1.interleave(bd.1));
+    [upper.0, upper.1, lower.0, lower.1]
 }
 
 /// 128 bits of elements: two or four.

@@ -9,7 +9,7 @@ use ndarray::{
 
 use crate::{
     element::Element,
-    kernel::{WORD, at_level, four_columns, hand_over, in_one_word, lanes, level},
+    kernel::{WORD, at_level, four_columns, hand_over, in_one_word, into_four_columns, lanes, level},
     pages,
     parts::{PARTS, RowSlices, Rows, Space, copy_line},
     pointwise::Cost,
@@ -976,14 +976,11 @@ fn put<A: Element>(from: &[A], distance: usize, mut to: ArrayViewMut2<'_, A>) {
         }
         return;
     }
+    let level = level();
     for (first, mut to) in (0..).step_by(4).zip(to.axis_chunks_iter_mut(Axis(1), 4)) {
         let mut lines = to.columns_mut().into_iter().map_while(ArrayBase::into_slice);
         if let [Some(a), Some(b), Some(c), Some(d)] = array::from_fn(|_| lines.next()) {
-            for (from, ((a, b), (c, d))) in from[first..].chunks(distance).zip(a.iter_mut().zip(b).zip(c.iter_mut().zip(d))) {
-                if let Some(&from) = from.first_chunk() {
-                    [*a, *b, *c, *d] = from;
-                }
-            }
+            into_four_columns(level, &from[first..], distance, [a, b, c, d]);
             continue;
         }
         for (from, to) in from[first..].chunks(distance).zip(to.rows_mut()) {
@@ -1028,7 +1025,7 @@ fn columns<A>(view: &ArrayRefD<A>) -> usize {
 fn block<A>(view: &ArrayRefD<A>) -> (usize, usize) {
     const USUAL: usize = 1 << 11;
     /// Rows fill a buffer of so many elements, if these are not too few or too many of them.
-    const ACROSS: usize = 1 << 16;
+    const ACROSS: usize = 1 << 18;
     /// The largest buffer.
     const MOST: usize = 1 << 20;
     let columns = columns(view);
@@ -1036,7 +1033,7 @@ fn block<A>(view: &ArrayRefD<A>) -> (usize, usize) {
     if !across(view.shape(), view.strides()) || columns > MOST / least {
         return (USUAL, 0);
     }
-    let rows = least * (ACROSS / (columns * least)).clamp(1, WORD / least);
+    let rows = least * (ACROSS / (columns * least)).clamp(1, 256 / least);
     let gap = if (columns * size_of::<A>()).is_multiple_of(1024) { PARTS } else { 0 };
     (USUAL.next_multiple_of(columns * rows), gap)
 }

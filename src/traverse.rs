@@ -4,14 +4,14 @@ use std::{array, cmp::Reverse, hint::black_box, iter, ops::Range};
 
 use ndarray::{
     Array, Array1, ArrayBase, ArrayD, ArrayRef, ArrayRefD, ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis,
-    Dimension, ErrorKind, Ix2, Ix3, IxDyn, RemoveAxis, ShapeArg, ShapeError,
+    Dimension, ErrorKind, Ix2, Ix3, IxDyn, RemoveAxis, ShapeArg, ShapeBuilder, ShapeError,
 };
 
 use crate::{
     element::Element,
     kernel::{WORD, at_level, four_columns, hand_over, in_one_word, into_four_columns, lanes, level},
     pages,
-    parts::{PARTS, RowSlices, Rows, Space, copy_line},
+    parts::{PARTS, RowSlices, Rows, Space},
     pointwise::Cost,
     scratch::Scratch,
     threads::{Make, Parts, Sink, Split, cut},
@@ -934,10 +934,10 @@ fn fetch<A: Element>(from: &ArrayView2<'_, A>, to: &mut [A], distance: usize) {
     let level = level();
     if !across(from.shape(), from.strides()) {
         let in_steps = from.ncols() >= PARTS
-            && from.rows().into_iter().zip(to.chunks_exact_mut(from.ncols())).all(
+            && from.rows().into_iter().zip(to.chunks_mut(distance)).all(
                 |(from, to)| at_level!(level, _simd => in_steps::<2, A>(&from, to) || in_steps::<3, A>(&from, to) || in_steps::<4, A>(&from, to) || in_steps::<-1, A>(&from, to)),
             );
-        if !in_steps && let Ok(to) = ArrayViewMut2::from_shape(from.dim(), &mut to[..from.len()]) {
+        if !in_steps && let Ok(to) = ArrayViewMut2::from_shape(from.dim().strides((distance, 1)), to) {
             assign(to, from);
         }
         return;
@@ -971,7 +971,7 @@ fn in_steps<const STEP: isize, A: Element>(from: &ArrayView1<'_, A>, to: &mut [A
 /// The way back.
 fn put<A: Element>(from: &[A], distance: usize, mut to: ArrayViewMut2<'_, A>) {
     if !across(to.shape(), to.strides()) {
-        if let Ok(from) = ArrayView2::from_shape(to.dim(), &from[..to.len()]) {
+        if let Ok(from) = ArrayView2::from_shape(to.dim().strides((distance, 1)), from) {
             assign(to, &from);
         }
         return;
@@ -1019,13 +1019,18 @@ fn columns<A>(view: &ArrayRefD<A>) -> usize {
     view.shape().last().copied().unwrap_or(1).max(1)
 }
 
+/// How many rows of a view that lies across are in a buffer at a time, a multiple of the least number.
+fn rows_across(columns: usize, least: usize) -> usize {
+    const ROWS: usize = 1 << 8;
+    const ELEMENTS: usize = 1 << 18;
+    least * (ELEMENTS / (columns * least)).clamp(1, ROWS / least)
+}
+
 /// How many elements of a view pass through a buffer at a time, a multiple of [`WORD`]: of one that lies across whole rows, in numbers that make long columns.
 /// And how many places stay free behind each row: rows at distances that are powers of two would fall on the same lines of the cache. Such rows, themselves
 /// multiples of [`WORD`], go one by one then.
 fn block<A>(view: &ArrayRefD<A>) -> (usize, usize) {
     const USUAL: usize = 1 << 11;
-    /// Rows fill a buffer of so many elements, if these are not too few or too many of them.
-    const ACROSS: usize = 1 << 18;
     /// The largest buffer.
     const MOST: usize = 1 << 20;
     let columns = columns(view);
@@ -1033,7 +1038,7 @@ fn block<A>(view: &ArrayRefD<A>) -> (usize, usize) {
     if !across(view.shape(), view.strides()) || columns > MOST / least {
         return (USUAL, 0);
     }
-    let rows = least * (ACROSS / (columns * least)).clamp(1, 256 / least);
+    let rows = rows_across(columns, least);
     let gap = if (columns * size_of::<A>()).is_multiple_of(1024) { PARTS } else { 0 };
     (USUAL.next_multiple_of(columns * rows), gap)
 }
@@ -1214,8 +1219,6 @@ type RowBody<'a, A> = &'a (dyn Fn(RowSlices<'_, A>, &mut Space<A>) + Sync);
 
 /// From how many elements on a row fills the vectors by itself.
 const LONG: usize = 48;
-/// From how many rows on a tile, which is always sixteen by sixteen, is worth its while.
-const FEW: usize = 8;
 /// How many bytes of each array are brought together at a time, unless sixteen rows are more.
 const CACHED: usize = 1 << 18;
 /// Up to how many rows that stand side by side in memory stay there: each has sixteen partial sums, which take turns in the registers.
@@ -1255,8 +1258,8 @@ fn spaced<A: Element>(body: RowBody<'_, A>, most: usize) -> impl RowVisitor<A> {
     move |slices| body(slices, &mut space)
 }
 
-/// Calls `body` for the rows along `axes`: the elements that differ in these axes alone, in the axes' logical order. Rows that are short or do not lie one behind
-/// the other in memory stand side by side if that is wanted.
+/// Calls `body` for the rows along `axes`: the elements that differ in these axes alone, in the axes' logical order. Rows that are short, or whose neighbours lie
+/// closer together in memory than their elements, stand side by side if that is wanted.
 pub(crate) fn rows<A: Element>(order: &Order, axes: &[usize], side_by_side: bool, mut arrays: RowArrays<'_, A>, body: RowBody<'_, A>) {
     let (total, ndim) = (arrays.output.len(), arrays.output.ndim());
     if total == 0 {
@@ -1453,149 +1456,185 @@ impl<A: Element, D: Dimension> RowViews<'_, A, D> {
 
 impl<A: Element> RowViews<'_, A, Ix2> {
     fn run(self, side_by_side: bool, body: &mut impl RowVisitor<A>) {
-        let (mut count, length) = self.output.dim();
-        let slices = self.all(|view| length == 1 || view.strides()[1] == 1);
-        let side_by_side = side_by_side && length <= LONGEST && (length < LONG || !slices);
+        let (count, length) = self.output.dim();
+        let side_by_side = side_by_side && length <= LONGEST;
         if side_by_side && self.stand_side_by_side() {
             return each!(self, |view| view.reversed_axes()).run_slices(Rows::side_by_side(count), body);
         }
-        if side_by_side && self.all(|view| view.is_standard_layout()) {
+        if side_by_side && length < LONG && self.all(|view| view.is_standard_layout()) {
             return self.run_slices(Rows::ONE, |slices| sixteen_by_sixteen(slices, length, body));
         }
-        // Rows at distances that are powers of two would fall on the same lines of the cache.
-        let spaced = length.next_multiple_of(PARTS) + PARTS;
-        let group = PARTS * if side_by_side { length } else { spaced };
+        let rest = if side_by_side && (length < LONG || self.all(|view| neighbours_near(&view)) || !self.all(|view| copied_fast(&view))) {
+            self.by_sixteens(body)
+        } else {
+            self
+        };
+        rest.one_after_another(body);
+    }
+
+    /// Sixteen rows, or many times sixteen, are brought together side by side in a buffer. What is too little to be worth it is given back.
+    fn by_sixteens(self, body: &mut impl RowVisitor<A>) -> Self {
+        let (mut count, length) = self.output.dim();
+        let (group, least) = (PARTS * length, worth_a_tile::<A>(length));
         let groups = (CACHED / (size_of::<A>() * group)).clamp(1, count.div_ceil(PARTS));
-        let buffer = if slices && !side_by_side { 0 } else { (groups * group).max(PARTS * spaced) };
-        let mut scratch = Scratch::new(2 * buffer);
-        let least = worth_a_tile::<A>(length);
+        if count < least {
+            return self;
+        }
+        let mut scratch = Scratch::new((2 * groups + 1) * group);
+        let (rows, scratch) = scratch.split_at_mut(group);
+        let (main, beside) = scratch.split_at_mut(groups * group);
         let mut rest = self;
-        while count > 0 {
+        while count >= least {
             let here = if count < PARTS { count } else { PARTS * groups.min(count / PARTS) };
             let (mut part, behind) = rest.split(Axis(0), here);
-            if side_by_side && here >= least {
-                part.gathered(&mut scratch, Places { rows: Rows::side_by_side(PARTS), group, row: 1, element: PARTS }, body);
-            } else if slices {
-                (0..here).for_each(|index| part.at(index).run_slices(Rows::ONE, &mut *body));
-            } else {
-                part.gathered(&mut scratch, Places { rows: Rows::ONE, group: PARTS * spaced, row: spaced, element: 1 }, body);
+            gather(&part.input.unwrap_or(part.output.view()), rows, main);
+            if let Some(kept) = part.kept {
+                gather(&kept, rows, beside);
             }
+            for (row, beside) in main.chunks_mut(group).zip(beside.chunks_mut(group)).take(here.div_ceil(PARTS)) {
+                let (keep, kept) = sides(beside, part.keep.is_some());
+                body(RowSlices { rows: Rows::side_by_side(PARTS), input: &[], row, keep, kept });
+            }
+            scatter(main, rows, &mut part.output);
+            if let Some(keep) = &mut part.keep {
+                scatter(beside, rows, keep);
+            }
+            (rest, count) = (behind, count - here);
+        }
+        rest
+    }
+
+    /// Each row by itself. Where rows are no slices, many at a time go through a buffer.
+    fn one_after_another(self, body: &mut impl RowVisitor<A>) {
+        let (mut count, length) = self.output.dim();
+        if self.all(|view| are_slices(&view)) {
+            return self.through(&mut [], &mut [], 0, body);
+        }
+        // Rows at distances that are powers of two would fall on the same lines of the cache.
+        let distance = length.next_multiple_of(PARTS) + PARTS;
+        let across = !self.all(|view| !across(view.shape(), view.strides()));
+        let most = if across { rows_across(distance, PARTS) } else { CACHED / (size_of::<A>() * distance) }.max(1).min(count);
+        let mut scratch = Scratch::new(2 * most * distance);
+        let (main, beside) = scratch.split_at_mut(most * distance);
+        let mut rest = self;
+        while count > 0 {
+            let here = count.min(most);
+            let (part, behind) = rest.split(Axis(0), here);
+            part.through(main, beside, distance, body);
             (rest, count) = (behind, count - here);
         }
     }
 
-    /// Rows brought together in a buffer.
-    fn gathered(mut self, scratch: &mut [A], places: Places, body: &mut impl RowVisitor<A>) {
-        let (count, length) = self.output.dim();
-        let (main, beside) = scratch.split_at_mut(scratch.len() / 2);
-        places.gather(&self.input.unwrap_or(self.output.view()), main);
-        if let Some(kept) = self.kept {
-            places.gather(&kept, beside);
+    /// Each row by itself, with room for all rows of those arrays in which they are no slices.
+    fn through(self, main: &mut [A], beside: &mut [A], distance: usize, body: &mut impl RowVisitor<A>) {
+        let Self { input, mut output, mut keep, kept } = self;
+        let (count, length) = output.dim();
+        let bring = |view: ArrayView2<'_, A>, buffer: &mut [A]| {
+            if !are_slices(&view) {
+                fetch(&view, buffer, distance);
+            }
+        };
+        bring(input.as_ref().map_or(output.view(), |input| input.view()), main);
+        if let Some(kept) = &kept {
+            bring(kept.view(), beside);
         }
-        for row in (0..count).step_by(places.rows.count()) {
-            let start = places.of(row);
-            let range = start..start + length * places.rows.count();
-            let (keep, kept) = sides(&mut beside[range.clone()], self.keep.is_some());
-            body(RowSlices { rows: places.rows, input: &[], row: &mut main[range], keep, kept });
+        for index in 0..count {
+            let place = index * distance..index * distance + length;
+            let (input, row) = match (output.index_axis_mut(Axis(0), index).into_slice(), &input) {
+                (Some(row), Some(input)) => (slice(input, index).unwrap_or_else(|| &main[place.clone()]), row),
+                (Some(row), None) => (&[][..], row),
+                (None, input) => (input.as_ref().and_then(|input| slice(input, index)).unwrap_or_default(), &mut main[place.clone()]),
+            };
+            let (keep, kept) = match (&mut keep, &kept) {
+                (Some(keep), _) => (keep.index_axis_mut(Axis(0), index).into_slice().unwrap_or_else(|| &mut beside[place]), &[][..]),
+                (None, Some(kept)) => (&mut [][..], slice(kept, index).unwrap_or_else(|| &beside[place])),
+                (None, None) => Default::default(),
+            };
+            body(RowSlices { rows: Rows::ONE, input, row, keep, kept });
         }
-        places.scatter(main, &mut self.output);
-        if let Some(keep) = &mut self.keep {
-            places.scatter(beside, keep);
+        let back = |buffer: &[A], view: ArrayViewMut2<'_, A>| {
+            if !are_slices(&view) {
+                put(buffer, distance, view);
+            }
+        };
+        back(main, output);
+        if let Some(keep) = keep {
+            back(beside, keep);
         }
     }
 }
 
-/// Where rows stand in a buffer.
-#[derive(Clone, Copy)]
-struct Places {
-    rows: Rows,
-    /// From sixteen rows to the next sixteen.
-    group: usize,
-    /// From one row of sixteen to the next.
-    row: usize,
-    /// From one element of a row to the next.
-    element: usize,
+/// Whether each row of a view is a slice.
+fn are_slices<A>(view: &ArrayRef<A, Ix2>) -> bool {
+    view.ncols() == 1 || view.strides()[1] == 1
 }
 
-impl Places {
-    /// The place of a row.
-    fn of(self, row: usize) -> usize {
-        row / PARTS * self.group + row % PARTS * self.row
-    }
+/// Whether neighbours lie closer together than a row's elements.
+fn neighbours_near<A>(view: &ArrayRef<A, Ix2>) -> bool {
+    let [neighbour, element] = [view.strides()[0], view.strides()[1]].map(isize::unsigned_abs);
+    neighbour < element
+}
 
-    /// Whether rows of so many elements may be filled up to whole tiles.
-    fn has_room(self, length: usize) -> bool {
-        self.row >= length.next_multiple_of(PARTS)
-    }
+/// Whether the elements of rows stand near one another, or neighbours one behind the other: then it takes less time to [copy](fetch) rows as rows.
+fn copied_fast<A>(view: &ArrayRef<A, Ix2>) -> bool {
+    view.strides()[0] == 1 || view.strides()[1].unsigned_abs() <= PARTS
+}
 
-    /// Copies rows into the buffer: line by line where neighbours lie side by side in memory too, else in tiles, so that each line of memory is met once.
-    fn gather<A: Element>(self, from: &ArrayView2<'_, A>, buffer: &mut [A]) {
-        let length = from.ncols();
-        if self.row == 1 && from.strides()[0] == 1 {
-            for (element, line) in from.columns().into_iter().enumerate() {
-                let (lines, rest) = line.to_slice().unwrap_or_default().as_chunks::<PARTS>();
-                let mut places = buffer[element * self.element..].chunks_mut(self.group);
-                for (from, to) in lines.iter().zip(&mut places) {
-                    to[..PARTS].copy_from_slice(from);
-                }
-                if let Some(to) = places.next() {
-                    to[..rest.len()].copy_from_slice(rest);
-                }
+/// A row, if it is one.
+fn slice<'a, A>(view: &'a ArrayView2<'_, A>, row: usize) -> Option<&'a [A]> {
+    view.index_axis(Axis(0), row).to_slice()
+}
+
+/// Copies rows, sixteen side by side, one group behind the other: line by line where neighbours lie close together in memory too, else as rows at first.
+fn gather<A: Element>(from: &ArrayView2<'_, A>, rows: &mut [A], buffer: &mut [A]) {
+    let length = from.ncols();
+    let group = PARTS * length;
+    if !neighbours_near(from) {
+        for (from, to) in from.axis_chunks_iter(Axis(0), PARTS).zip(buffer.chunks_mut(group)) {
+            fetch(&from, rows, length);
+            transpose(&rows[..from.len()], length, to, PARTS);
+        }
+        return;
+    }
+    for (from, line) in from.columns().into_iter().zip((0..).step_by(PARTS)) {
+        let mut places = buffer[line..].chunks_mut(group).map(|group| &mut group[..PARTS]);
+        if let Some(from) = from.to_slice() {
+            let (lines, rest) = from.as_chunks::<PARTS>();
+            lines.iter().zip(&mut places).for_each(|(from, to)| to.copy_from_slice(from));
+            if let Some(to) = places.next() {
+                to[..rest.len()].copy_from_slice(rest);
             }
-        } else {
-            for (tile, from) in from.axis_chunks_iter(Axis(1), PARTS).enumerate() {
-                if from.nrows() >= FEW && from.strides()[0] == 1 && self.has_room(length) {
-                    for (from, to) in from.axis_chunks_iter(Axis(0), PARTS).zip(buffer.chunks_mut(self.group)) {
-                        let mut block = [A::zero(); PARTS * PARTS];
-                        for (from, to) in from.columns().into_iter().zip(block.chunks_mut(PARTS)) {
-                            copy_line(from.to_slice().unwrap_or_default(), &mut to[..from.len()]);
-                        }
-                        transpose(&block, PARTS, &mut to[tile * PARTS..], self.row);
-                    }
-                    continue;
-                }
-                for (row, from) in from.rows().into_iter().enumerate() {
-                    let to = buffer[self.of(row) + tile * PARTS * self.element..].iter_mut().step_by(self.element);
-                    to.zip(from).for_each(|(to, from)| *to = *from);
-                }
-            }
+            continue;
+        }
+        for (place, to) in (0..).step_by(PARTS).zip(places) {
+            to.iter_mut().zip(place..from.len()).for_each(|(to, place)| *to = from[place]);
         }
     }
+}
 
-    /// The way back.
-    fn scatter<A: Element>(self, buffer: &[A], to: &mut ArrayViewMut2<'_, A>) {
-        let length = to.ncols();
-        if self.row == 1 && to.strides()[0] == 1 {
-            for (element, line) in to.columns_mut().into_iter().enumerate() {
-                let (lines, rest) = line.into_slice().unwrap_or_default().as_chunks_mut::<PARTS>();
-                let mut places = buffer[element * self.element..].chunks(self.group);
-                for (to, from) in lines.iter_mut().zip(&mut places) {
-                    to.copy_from_slice(&from[..PARTS]);
-                }
-                if let Some(from) = places.next() {
-                    rest.copy_from_slice(&from[..rest.len()]);
-                }
+/// The way back.
+fn scatter<A: Element>(buffer: &[A], rows: &mut [A], to: &mut ArrayViewMut2<'_, A>) {
+    let length = to.ncols();
+    let group = PARTS * length;
+    if !neighbours_near(to) {
+        for (to, from) in to.axis_chunks_iter_mut(Axis(0), PARTS).zip(buffer.chunks(group)) {
+            transpose(&from[..group], PARTS, rows, length);
+            put(rows, length, to);
+        }
+        return;
+    }
+    for (mut to, line) in to.columns_mut().into_iter().zip((0..).step_by(PARTS)) {
+        let mut places = buffer[line..].chunks(group).map(|group| &group[..PARTS]);
+        if let Some(to) = to.as_slice_mut() {
+            let (lines, rest) = to.as_chunks_mut::<PARTS>();
+            lines.iter_mut().zip(&mut places).for_each(|(to, from)| to.copy_from_slice(from));
+            if let Some(from) = places.next() {
+                rest.copy_from_slice(&from[..rest.len()]);
             }
-        } else {
-            for (tile, mut to) in to.axis_chunks_iter_mut(Axis(1), PARTS).enumerate() {
-                if to.nrows() >= FEW && to.strides()[0] == 1 && self.has_room(length) {
-                    for (mut to, from) in to.axis_chunks_iter_mut(Axis(0), PARTS).zip(buffer.chunks(self.group)) {
-                        let (mut rows, mut block) = ([A::zero(); PARTS * PARTS], [A::zero(); PARTS * PARTS]);
-                        for (from, to) in from[tile * PARTS..].chunks(self.row).zip(rows.chunks_mut(PARTS)) {
-                            copy_line(&from[..PARTS], to);
-                        }
-                        transpose(&rows, PARTS, &mut block, PARTS);
-                        for (to, from) in to.columns_mut().into_iter().zip(block.chunks(PARTS)) {
-                            copy_line(&from[..to.len()], to.into_slice().unwrap_or_default());
-                        }
-                    }
-                    continue;
-                }
-                for (row, to) in to.rows_mut().into_iter().enumerate() {
-                    let from = buffer[self.of(row) + tile * PARTS * self.element..].iter().step_by(self.element);
-                    to.into_iter().zip(from).for_each(|(to, from)| *to = *from);
-                }
-            }
+            continue;
+        }
+        for (place, from) in (0..).step_by(PARTS).zip(places) {
+            from.iter().zip(place..to.len()).for_each(|(from, place)| to[place] = *from);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 
 /// A row formula along one or several axes: the layer behind `Softmax`, `LogSoftmax`, `Softmin` and their like.
 ///
-/// Rows whose elements do not lie one behind the other in memory, and short ones, are worked on together with their neighbours, so that no axis is a slow path.
+/// Rows whose neighbours lie closer together in memory than their elements, and short ones, are worked on together with their neighbours, so that no axis is a slow path.
 /// The result has the same bits for every axis, layout and number of threads.
 #[derive(Clone, Debug)]
 pub struct Along<F, A = f32> {

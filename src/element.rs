@@ -1,6 +1,6 @@
 //! The element types: `f32` and `f64`.
 
-use fearless_simd::{Simd, SimdFloatElement};
+use fearless_simd::{Simd, SimdFloatElement, SimdIntElement};
 use ndarray::NdFloat;
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 /// assert_eq!(positive_part(&ndarray::array![-1.0_f32, 2.0].into_dyn())?.sum(), 2.0);
 /// # Ok::<(), ndarray_activations::ActivationError>(())
 /// ```
-pub trait Element: NdFloat + SimdFloatElement + Engine + Default {
+pub trait Element: NdFloat + SimdFloatElement<Mask: SimdIntElement> + Engine + Default {
     /// Whether this is the 32-bit type (which takes the shorter polynomials).
     #[doc(hidden)]
     const SINGLE: bool;

@@ -64,6 +64,7 @@ pub trait Engine: Sized {
     fn prelu_forward(layer: &mut PReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn prelu_forward_new(layer: &mut PReLU<Self>, input: &ArrayRefD<Self>) -> ArrayD<Self>;
     fn prelu_backward(layer: &mut PReLU<Self>, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
+    fn prelu_backward_new(layer: &mut PReLU<Self>, gradient: &ArrayRefD<Self>) -> ArrayD<Self>;
     fn rrelu_forward(layer: &mut RReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn alpha_dropout_forward(layer: &mut AlphaDropout<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
     fn gated_infer(kernel: &dyn Kernel<Self>, axis: usize, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>);
@@ -174,6 +175,9 @@ macro_rules! engine {
             }
             fn prelu_backward(layer: &mut PReLU<Self>, gradient: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 prelu::backward(layer, gradient, output);
+            }
+            fn prelu_backward_new(layer: &mut PReLU<Self>, gradient: &ArrayRefD<Self>) -> ArrayD<Self> {
+                prelu::backward_new(layer, gradient)
             }
             fn rrelu_forward(layer: &mut RReLU<Self>, input: Option<&ArrayRefD<Self>>, output: &mut ArrayRefD<Self>) {
                 rrelu::forward(layer, input, output);

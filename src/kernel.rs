@@ -9,7 +9,7 @@ use std::{cell::Cell, fmt::Debug, hint::black_box, ops::Range};
 
 use fearless_simd::{Level, Simd, SimdBase, SimdFloatElement};
 
-pub(crate) use self::chunks::{CHUNK, choose, each_chunk, map_chunk, multiply, new_backward, run_smooth, run_two_slope};
+pub(crate) use self::chunks::{CHUNK, choose, complete, each_chunk, map_chunk, multiply, new_backward, run_smooth, run_two_slope};
 
 use crate::{
     element::Element,

@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use loops::{Piece, rectify};
+use loops::{Gradients, NewValues, rectify};
 use ndarray::{ArrayD, ArrayRefD, Axis, Dimension, IxDyn};
 use slopes::{Slopes, only};
 
@@ -17,12 +17,13 @@ use crate::{
     element::Element,
     error::{ActivationError, Result},
     formula,
-    kernel::{self, at_level},
+    kernel::{self, CHUNK, at_level, complete},
     layer::{Layer, Param},
     pages,
+    parts::PARTS,
     pointwise::Cost,
-    scratch::Scratch,
-    traverse::{Order, Positioned, Runs, fresh, pass, pass_in_units},
+    threads::Parts,
+    traverse::{Order, Positioned, Runs, fresh, fresh_in_units, pass, pass_in_units},
 };
 
 /// The parametric rectified linear unit, $f(x) = x$ for $x > 0$, and $α x$ for $x ≤ 0$, with α learned (He, Zhang, Ren and Sun 2015, arXiv:1502.01852).
@@ -250,6 +251,9 @@ impl<A: Element> Body<A> for PReLU<A> {
     fn run_backward(&mut self, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
         A::prelu_backward(self, gradient, output);
     }
+    fn backward_new(&mut self, gradient: &ArrayD<A>) -> ArrayD<A> {
+        A::prelu_backward_new(self, gradient)
+    }
 }
 
 pub(crate) fn infer<A: Element>(layer: &PReLU<A>, input: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
@@ -275,7 +279,16 @@ pub(crate) fn forward<A: Element>(layer: &mut PReLU<A>, input: Option<&ArrayRefD
 
 pub(crate) fn forward_new<A: Element>(layer: &mut PReLU<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
     let (slopes, PreluKept { record, input: kept, .. }) = start(layer, input);
-    let output = fresh(&record.order, TRAINING, input, Positioned(0, Some(&mut kept[..])), &running(&slopes), None);
+    let running = running(&slopes);
+    let new = |parts: Parts, x: &[A], Positioned(_, kept): &mut Beside<'_, A>| {
+        if !slopes.whole(CHUNK) {
+            return None;
+        }
+        let mut values = parts.collect(x.len(), (x, Positioned(0, kept.as_deref_mut())), &NewValues(&slopes, kernel::level())).into_flattened();
+        complete(&mut values, x.len(), |start, last| running(Some(&x[start..]), last, Positioned(start, kept.as_deref_mut().map(|kept| &mut kept[start..]))));
+        Some(values)
+    };
+    let output = fresh(&record.order, TRAINING, input, Positioned(0, Some(&mut kept[..])), &running, Some(&new));
     record.finish();
     output
 }
@@ -298,28 +311,37 @@ fn running<A: Element>(slopes: &Slopes<'_, A>) -> impl Fn(Option<&[A]>, &mut [A]
 }
 
 pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {
-    let level = kernel::level();
-    let PReLU { alpha, along, kept } = layer;
-    let (count, total) = (alpha.value.len(), output.len());
-    let beside = Slopes::of(alpha, *along, output.shape(), &kept.record.order);
-    let part = beside.part_length();
-    kept.sums.clear();
-    kept.sums.resize_with(total.div_ceil(part) * count, AtomicU64::default);
-    pass_in_units(part, &kept.record.order, TRAINING, gradient, output, Positioned(0, ()), &|g, y, Positioned(start, ())| {
-        let input = &kept.input[start..start + y.len()];
-        let local = &mut Scratch::new(beside.own_sums(y.len()))[..];
-        let mut done = 0;
-        while done < y.len() {
-            let row = (start + done) / part;
-            let end = y.len().min((row + 1) * part - start);
-            let sums = &kept.sums[row * count..(row + 1) * count];
-            let piece = Piece { slopes: &beside, start: start + done, input: &input[done..end], sums };
-            at_level!(level, simd => piece.run(simd, g.map(|g| &g[done..end]), &mut y[done..end], local));
-            done = end;
-        }
+    with_gradients(layer, |order, gradients| {
+        pass_in_units(gradients.part, order, TRAINING, gradient, output, Positioned(0, ()), &|g, y, Positioned(start, ())| gradients.run(start, g, y));
     });
+}
+
+pub(crate) fn backward_new<A: Element>(layer: &mut PReLU<A>, gradient: &ArrayRefD<A>) -> ArrayD<A> {
+    with_gradients(layer, |order, gradients| {
+        let new = |parts: Parts, g: &[A], _: &mut Positioned<()>| {
+            // What is left over of whole lines would be summed by itself. Rows that go several at once, by way of a buffer, took as long as over zeros.
+            let slopes = gradients.slopes;
+            let whole = slopes.repeated().is_none() && slopes.whole(PARTS) && g.len().is_multiple_of(PARTS);
+            whole.then(|| parts.collect(g.len(), (g, Positioned(0, ())), &gradients).into_flattened())
+        };
+        let body = |g: Option<&[A]>, y: &mut [A], Positioned(start, ())| gradients.run(start, g, y);
+        fresh_in_units(gradients.part, order, TRAINING, gradient, Positioned(0, ()), &body, &new)
+    })
+}
+
+/// Calls `run` with what is needed to compute the gradients, and adds up those of the slopes.
+fn with_gradients<A: Element, R>(layer: &mut PReLU<A>, run: impl FnOnce(&Order, Gradients<'_, A>) -> R) -> R {
+    let PReLU { alpha, along, kept } = layer;
+    let PreluKept { record, input, sums } = kept;
+    let (count, total) = (alpha.value.len(), input.len());
+    let slopes = Slopes::of(alpha, *along, record.input_shape(), &record.order);
+    let part = slopes.part_length();
+    sums.clear();
+    sums.resize_with(total.div_ceil(part) * count, AtomicU64::default);
+    let result = run(&record.order, Gradients { level: kernel::level(), slopes: &slopes, input, sums, count, part });
     for (index, grad) in alpha.grad.iter_mut().enumerate() {
-        let sum: f64 = kept.sums.iter().skip(index).step_by(count).map(|sum| f64::from_bits(sum.load(Ordering::Relaxed))).sum();
+        let sum: f64 = sums.iter().skip(index).step_by(count).map(|sum| f64::from_bits(sum.load(Ordering::Relaxed))).sum();
         *grad += A::rounded(sum);
     }
+    result
 }

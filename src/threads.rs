@@ -145,6 +145,12 @@ pub(crate) trait Sink<R>: Sized {
     /// Takes the next result. There is room for it.
     #[must_use]
     fn put(self, result: R) -> Self;
+    /// Takes the first so many numbers of a result, the last one: nothing in new memory, which has room for whole ones alone.
+    #[inline(always)]
+    #[must_use]
+    fn put_part(self, _result: R, _count: usize) -> Self {
+        self
+    }
 }
 
 impl<R> Sink<R> for &mut Vec<R> {

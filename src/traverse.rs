@@ -438,6 +438,26 @@ pub(crate) fn fresh<A: Element, K: Split>(
     order.array(input.shape(), zeroed(reader.source(), total, keep, parts, body))
 }
 
+/// [`fresh`], with threads' parts cut at multiples of `unit`. Without anything new, all is zeroed first.
+pub(crate) fn fresh_in_units<A: Element, K: Split>(
+    unit: usize,
+    order: &Order,
+    cost: Cost,
+    input: &ArrayRefD<A>,
+    mut keep: K,
+    body: Body<'_, A, K>,
+    new: New<'_, A, K>,
+) -> ArrayD<A> {
+    if let (None, Some(slice)) = (&order.0, input.as_slice())
+        && let Some(values) = new(Parts::new(slice.len(), size_of::<A>(), cost, unit), slice, &mut keep)
+    {
+        return order.array(input.shape(), values);
+    }
+    let mut output = order.zeros(input.shape());
+    pass_in_units(unit, order, cost, Some(input), &mut output, keep, body);
+    output
+}
+
 /// [`fresh`] for an array of this shape, made from what goes beside it alone.
 pub(crate) fn fresh_beside<A: Element, K: Split>(order: &Order, cost: Cost, shape: &[usize], keep: K, body: Body<'_, A, K>) -> ArrayD<A> {
     let total = shape.iter().product();
@@ -753,9 +773,21 @@ impl Runs {
     /// the parameter's first index, and the step.
     #[inline(always)]
     pub(crate) fn visit(&self, start: usize, count: usize, mut run: impl FnMut(Range<usize>, usize, usize)) {
+        self.fold(
+            start,
+            count,
+            (),
+            #[inline(always)]
+            |(), range, first, step| run(range, first, step),
+        );
+    }
+
+    /// [`visit`](Self::visit) with something that is handed on from piece to piece.
+    #[inline(always)]
+    pub(crate) fn fold<T>(&self, start: usize, count: usize, mut state: T, mut run: impl FnMut(T, Range<usize>, usize, usize) -> T) -> T {
         // An axis of an empty array may have the length 0.
         if count == 0 {
-            return;
+            return state;
         }
         let (lengths, steps) = (self.lengths.slice(), self.steps.slice());
         let last = lengths.len() - 1;
@@ -772,7 +804,7 @@ impl Runs {
         let mut done = 0;
         while done < count {
             let end = count.min(done + length - column);
-            run(done..end, first + column * step, step);
+            state = run(state, done..end, first + column * step, step);
             (done, column) = (end, 0);
             for axis in (0..last).rev() {
                 index[axis] += 1;
@@ -784,6 +816,7 @@ impl Runs {
                 index[axis] = 0;
             }
         }
+        state
     }
 }
 

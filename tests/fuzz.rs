@@ -24,10 +24,13 @@ fn arguments() -> impl Strategy<Value = Vec<f64>> {
     prop_oneof![1 => Just(Vec::new()), 3 => vec(argument, 1..4)]
 }
 
-/// Up to five axes, some of them empty.
+/// Up to five axes, some of them empty; now and then larger than what goes through buffers at a time.
 fn shape() -> impl Strategy<Value = Vec<usize>> {
     let length = prop_oneof![1 => Just(0_usize), 8 => 1..5_usize, 2 => Just(6), 1 => Just(21)];
-    vec(length, 0..=5).prop_filter("not too large", |shape| shape.iter().product::<usize>() < 3000)
+    let small = vec(length, 0..=5).prop_filter("not too large", |shape| shape.iter().product::<usize>() < 3000);
+    let large = vec(select(vec![1_usize, 2, 5, 16, 33, 70, 128, 257, 600, 1024, 4096, 20_011]), 1..=4)
+        .prop_filter("not too large", |shape| (3000..100_000).contains(&shape.iter().fold(1, |size: usize, &length| size.saturating_mul(length))));
+    prop_oneof![25 => small, 1 => large]
 }
 
 /// How an array lies in memory: the order of its axes, and for each a step and a direction.

@@ -3,13 +3,13 @@
 
 mod common;
 
-use common::{Held, LAYOUTS, assert_same, input};
-use ndarray::{ArrayD, Zip};
+use common::{Held, LAYOUTS, Layout, Results, assert_same, input, on_threads};
+use ndarray::{ArrayD, Axis, Zip};
 use ndarray_activations::{Element, Layer, PReLU, testing};
 
 /// Runs longer than a chunk, of which a part is left over, along each axis; and short ones that are whole lines, for which slopes and sums are laid out
-/// otherwise.
-const SHAPES: [&[usize]; 5] = [&[67, 3, 75], &[43, 5, 16], &[43, 3, 48], &[19, 5, 64], &[23, 5, 16, 3]];
+/// otherwise; and long ones that are whole lines, which new arrays take one after the other, in several parts.
+const SHAPES: [&[usize]; 6] = [&[67, 3, 75], &[43, 5, 16], &[43, 3, 48], &[19, 5, 64], &[23, 5, 16, 3], &[3, 4, 1536]];
 
 fn every_shape<A: Element>() {
     for shape in SHAPES {
@@ -56,6 +56,12 @@ fn every_slope<A: Element>(whole: &[usize]) {
                 let bound = 2.0 * f64::from(if size_of::<A>() == 4 { f32::EPSILON } else { 0.0 }) * expected.abs() + 1e-9;
                 assert!((found.widened() - expected).abs() <= bound, "gradient of {what}: {} and {expected}", found.widened());
             }
+            if layout == Layout::C {
+                let mut layer = PReLU::with_alpha(alpha.clone());
+                assert_same(layer.forward(&x).unwrap().view(), sloped(&x).view(), &what);
+                assert_same(layer.backward(&g).unwrap().view(), sloped(&g).view(), &what);
+                assert_same(layer.params()[0].grad.view(), once.view(), &format!("gradient of {what}, new arrays"));
+            }
         }
     }
 }
@@ -68,4 +74,36 @@ fn every_shape_f32() {
 #[test]
 fn every_shape_f64() {
     testing::each_level(|_| every_shape::<f64>());
+}
+
+/// New arrays and arrays that are there, on one thread and on several: large enough to be shared, with a part of a line left over or without.
+#[test]
+fn threads_and_new_arrays() {
+    fn check<A: Element>(shape: &[usize], layer: impl Fn() -> PReLU<A> + Sync) {
+        let (x, g): (ArrayD<A>, ArrayD<A>) = (input(shape, false, 34), input(shape, false, 35));
+        let new = || {
+            let mut layer = layer();
+            let (infer, forward, backward) = (layer.infer(&x).unwrap(), layer.forward(&x).unwrap(), layer.backward(&g).unwrap());
+            Results { forward, infer, backward, params: vec![layer.params()[0].grad.clone()] }
+        };
+        let mut expected = Results { forward: x.clone(), infer: x.clone(), backward: x.clone(), params: Vec::new() };
+        let mut there = layer();
+        on_threads(1, || {
+            there.infer_into(x.view(), expected.infer.view_mut()).unwrap();
+            there.forward_into(x.view(), expected.forward.view_mut()).unwrap();
+            there.backward_into(g.view(), expected.backward.view_mut()).unwrap();
+        });
+        expected.params.push(there.params()[0].grad.clone());
+        for threads in [1, 2, 3] {
+            on_threads(threads, || new().assert_same(&expected, &format!("{shape:?}, {threads} threads, {}", std::any::type_name::<A>())));
+        }
+    }
+    for shape in [&[300_000][..], &[300_009], &[3, 64, 1024], &[2, 40, 3136], &[50, 64, 49], &[5000, 64]] {
+        check::<f32>(shape, || PReLU::shared(0.25));
+        check::<f64>(shape, || PReLU::shared(0.25));
+        if shape.len() > 1 {
+            check::<f32>(shape, || PReLU::per_channel(shape[1], 0.25).axis(Axis(1)));
+            check::<f64>(shape, || PReLU::per_channel(shape[1], 0.25).axis(Axis(1)));
+        }
+    }
 }

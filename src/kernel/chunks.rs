@@ -28,6 +28,12 @@ impl<A: Copy, const N: usize> Sink<[A; N]> for &mut [A] {
             None => &mut [],
         }
     }
+    #[inline(always)]
+    fn put_part(self, results: [A; N], count: usize) -> Self {
+        let (here, behind) = self.split_at_mut(count);
+        here.copy_from_slice(&results[..count]);
+        behind
+    }
 }
 
 impl<Q, R, S: Sink<Q>, T: Sink<R>> Sink<(Q, R)> for (S, T) {
@@ -38,6 +44,10 @@ impl<Q, R, S: Sink<Q>, T: Sink<R>> Sink<(Q, R)> for (S, T) {
     #[inline(always)]
     fn put(self, results: (Q, R)) -> Self {
         (self.0.put(results.0), self.1.put(results.1))
+    }
+    #[inline(always)]
+    fn put_part(self, results: (Q, R), count: usize) -> Self {
+        (self.0.put_part(results.0, count), self.1.put_part(results.1, count))
     }
 }
 
@@ -129,7 +139,7 @@ fn run<const N: usize, A: Element>(of: impl for<'a> Chunkwise<A, Keep<'a, A>, N>
 }
 
 /// Adds the results that do not fill a chunk.
-fn complete<A: Element>(results: &mut Vec<A>, count: usize, last: impl FnOnce(usize, &mut [A])) {
+pub(crate) fn complete<A: Element>(results: &mut Vec<A>, count: usize, last: impl FnOnce(usize, &mut [A])) {
     let start = results.len();
     if start < count {
         results.resize(count, A::zero());

@@ -7,16 +7,17 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use fearless_simd::{Simd, SimdBase as _};
+use fearless_simd::{Level, Simd, SimdBase as _};
 
 use super::slopes::{ROWS, Repeated, Run, Several, Slopes, changing, constant, of_lines, scattered};
 use crate::{
     element::Element,
-    kernel::{CHUNK, ahead, copy, each_chunk, load, map_chunk, padded, spacious},
+    kernel::{CHUNK, ahead, at_level, copy, each_chunk, load, map_chunk, padded, spacious},
     parts::{PARTS, Sums, join, splat},
     real::{Lanes, Real as _, Work},
     scratch::Scratch,
-    traverse::BLOCK,
+    threads::{Make, Sink},
+    traverse::{BLOCK, Positioned},
 };
 
 /// Calls `body` for all of an input and the output at once; in place for blocks of it, each with a copy of itself.
@@ -49,57 +50,79 @@ pub(super) fn rectify<S: Simd, A: Element>(simd: S, slopes: &Slopes<'_, A>, star
         y,
         #[inline(always)]
         |x, y, block| {
-            slopes.visit(
-                start + block.start,
-                y.len(),
-                #[inline(always)]
-                |range, _, run| {
-                    let keep = keep.as_deref_mut().map(|keep| &mut keep[block.start..][range.clone()]);
-                    let (x, y) = (&x[range.clone()], &mut y[range]);
-                    match run {
-                        Run::Constant(slope) => values(simd, x, y, keep, constant(slope)),
-                        Run::Each(slopes, 1) => values(simd, x, y, keep, changing(&slopes[..x.len()])),
-                        Run::Each(slopes, step) => values(simd, x, y, keep, scattered(slopes, step)),
-                        Run::Lines(slopes, first, shift) => values(simd, x, y, keep, of_lines(slopes, first, shift)),
-                    }
-                },
-            );
+            rectified(simd, slopes, start + block.start, x, y, keep.as_deref_mut().map(|keep| &mut keep[block]));
         },
     );
+}
+
+/// The values of elements from `start` on; those that new memory takes, if that is where they go.
+#[inline(always)]
+fn rectified<S: Simd, A: Element, T: Sink<[A; CHUNK]>>(simd: S, slopes: &Slopes<'_, A>, start: usize, x: &[A], sink: T, mut keep: Option<&mut [A]>) -> T {
+    slopes.fold(
+        start,
+        x.len(),
+        sink,
+        #[inline(always)]
+        |sink, range, _, run| {
+            let (keep, x) = (keep.as_deref_mut().map(|keep| &mut keep[range.clone()]), &x[range]);
+            match run {
+                Run::Constant(slope) => values(simd, x, sink, keep, constant(slope)),
+                Run::Each(slopes, 1) => values(simd, x, sink, keep, changing(&slopes[..x.len()])),
+                Run::Each(slopes, step) => values(simd, x, sink, keep, scattered(slopes, step)),
+                Run::Lines(slopes, first, shift) => values(simd, x, sink, keep, of_lines(slopes, first, shift)),
+            }
+        },
+    )
+}
+
+/// The values in new memory, and the input where it is kept, of elements that are so many from the first on.
+pub(super) struct NewValues<'a, A: Element>(pub(super) &'a Slopes<'a, A>, pub(super) Level);
+
+impl<A: Element> Make<(&[A], Positioned<Option<&mut [A]>>), [A; CHUNK]> for NewValues<'_, A> {
+    const EACH: usize = CHUNK;
+    #[inline(always)]
+    fn make<T: Sink<[A; CHUNK]>>(&self, count: usize, (x, Positioned(start, keep)): (&[A], Positioned<Option<&mut [A]>>), sink: T) -> T {
+        at_level!(self.1, simd => rectified(simd, self.0, start, &x[..count], sink, keep))
+    }
 }
 
 /// One run of the values, with a copy of the input where it is kept. The last ones go through the same vector code, so that a result does not depend on its
 /// position.
 #[inline(always)]
-fn values<S: Simd, A: Element>(simd: S, x: &[A], y: &mut [A], mut keep: Option<&mut [A]>, slopes: impl Fn(usize, usize) -> [A; CHUNK]) {
-    let whole = x.len() - x.len() % CHUNK;
-    match keep.as_deref_mut() {
-        None => {
-            each_chunk(
-                simd,
-                x,
-                &mut *y,
-                #[inline(always)]
-                |start, x| values_of_chunk(simd, x, &slopes(start, CHUNK)),
-            );
-        }
+fn values<S: Simd, A: Element, T: Sink<[A; CHUNK]>>(simd: S, x: &[A], sink: T, keep: Option<&mut [A]>, slopes: impl Fn(usize, usize) -> [A; CHUNK]) -> T {
+    match keep {
+        None => each_part(
+            simd,
+            x,
+            sink,
+            #[inline(always)]
+            |x, start, count| values_of_chunk(simd, x, &slopes(start, count)),
+        ),
         Some(keep) => {
-            each_chunk(
+            each_part(
                 simd,
                 x,
-                (&mut *y, keep),
+                (sink, keep),
                 #[inline(always)]
-                |start, x| (values_of_chunk(simd, x, &slopes(start, CHUNK)), *x),
-            );
+                |x, start, count| (values_of_chunk(simd, x, &slopes(start, count)), *x),
+            )
+            .0
         }
     }
-    if whole < x.len() {
-        let x = &x[whole..];
-        y[whole..].copy_from_slice(&values_of_chunk(simd, &padded(x), &slopes(whole, x.len()))[..x.len()]);
-        if let Some(keep) = keep {
-            keep[whole..].copy_from_slice(x);
-        }
-    }
+}
+
+/// Gives `sink` what `f` makes of each chunk, the place where it starts and how many elements it has.
+#[inline(always)]
+fn each_part<S: Simd, A: Element, R, T: Sink<R>>(simd: S, x: &[A], sink: T, f: impl Fn(&[A; CHUNK], usize, usize) -> R) -> T {
+    let sink = each_chunk(
+        simd,
+        x,
+        sink,
+        #[inline(always)]
+        |start, x| f(x, start, CHUNK),
+    );
+    let (whole, rest) = (x.len() - x.len() % CHUNK, x.len() % CHUNK);
+    if rest == 0 { sink } else { sink.put_part(f(&padded(&x[whole..]), whole, rest), rest) }
 }
 
 #[inline(always)]
@@ -118,147 +141,199 @@ fn sloped<S: Simd, A: Element>(value: Lanes<S, A>, x: Lanes<S, A>, slope: Lanes<
     Lanes::select(x.le(0.0), value * slope, value)
 }
 
-/// Elements that add to one row of partial sums.
-pub(super) struct Piece<'a, A: Element> {
+/// Both gradients, with everything that is read beside the output's.
+pub(super) struct Gradients<'a, A: Element> {
+    pub(super) level: Level,
     pub(super) slopes: &'a Slopes<'a, A>,
-    /// Where the piece begins in the whole array.
-    pub(super) start: usize,
     pub(super) input: &'a [A],
+    /// A row of them for each part of the input, one for each slope.
     pub(super) sums: &'a [AtomicU64],
+    pub(super) count: usize,
+    /// How many elements make a part.
+    pub(super) part: usize,
+}
+
+impl<A: Element> Gradients<'_, A> {
+    /// Of elements from `start` on; in place without a gradient.
+    pub(super) fn run(&self, start: usize, gradient: Option<&[A]>, output: &mut [A]) {
+        self.each_piece(start, output.len(), (), |(), piece, range, local| {
+            let (g, y) = (gradient.map(|g| &g[range.clone()]), &mut output[range]);
+            match self.slopes.repeated() {
+                None => at_level!(self.level, simd => piece.sweep(simd, 0, g, y, local)),
+                Some(repeated) => {
+                    let mut done = 0;
+                    while done < y.len() {
+                        done += piece.rows(self.level, repeated, done, g.map(|g| &g[done..]), &mut y[done..], local);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Calls `body` for the elements that add to one row of partial sums after the other, of so many from `start` on, with their places among these, and room for sums of its own.
+    #[inline(always)]
+    fn each_piece<T>(&self, start: usize, count: usize, mut state: T, mut body: impl FnMut(T, &Piece<'_, A>, Range<usize>, &mut [f64]) -> T) -> T {
+        let local = &mut Scratch::new(self.slopes.own_sums(count))[..];
+        let mut done = 0;
+        while done < count {
+            let row = (start + done) / self.part;
+            let range = done..count.min((row + 1) * self.part - start);
+            let input = &self.input[start + range.start..start + range.end];
+            let piece = Piece { slopes: self.slopes, start: start + done, input, sums: &self.sums[row * self.count..(row + 1) * self.count] };
+            done = range.end;
+            local.fill(0.0);
+            state = body(state, &piece, range, local);
+            piece.add(local);
+        }
+        state
+    }
+}
+
+/// In new memory, which takes whole lines one after the other: the slopes are not [`Repeated`], whose rows go several at once, and all runs of them begin and end with a line.
+impl<A: Element> Make<(&[A], Positioned<()>), [A; PARTS]> for Gradients<'_, A> {
+    const EACH: usize = PARTS;
+    fn make<T: Sink<[A; PARTS]>>(&self, count: usize, (gradient, Positioned(start, ())): (&[A], Positioned<()>), sink: T) -> T {
+        self.each_piece(start, count, sink, |sink, piece, range, local| at_level!(self.level, simd => piece.swept(simd, 0, &gradient[range], sink, local)))
+    }
+}
+
+/// Elements that add to one row of partial sums.
+struct Piece<'a, A: Element> {
+    slopes: &'a Slopes<'a, A>,
+    /// Where the piece begins in the whole array.
+    start: usize,
+    input: &'a [A],
+    sums: &'a [AtomicU64],
 }
 
 impl<A: Element> Piece<'_, A> {
-    /// The gradient of the input, in place without a gradient; and that of α, added to the sums, by way of `local` where it has places for them.
-    #[inline(always)]
-    pub(super) fn run<S: Simd>(&self, simd: S, gradient: Option<&[A]>, output: &mut [A], local: &mut [f64]) {
-        local.fill(0.0);
+    /// The gradients of elements from `done` on, of the input in place without one: as far as there are several whole rows of [`Repeated`] slopes, else as far as the next one.
+    /// How many these were.
+    fn rows(&self, level: Level, repeated: &Repeated<A>, done: usize, gradient: Option<&[A]>, output: &mut [A], local: &mut [f64]) -> usize {
+        let length = repeated.length();
+        let rows = output.len() / (ROWS * length);
+        let (rows, count) = match (self.start + done) % length {
+            0 if rows > 0 && gradient.is_some() => (rows, rows * ROWS * length),
+            place if place > 0 => (0, (length - place).min(output.len())),
+            _ => (0, output.len()),
+        };
+        let y = &mut output[..count];
+        at_level!(level, simd => match gradient {
+            Some(g) if rows > 0 => {
+                let x = &self.input[done..done + count];
+                g[..count].chunks_exact(ROWS * length).zip(x.chunks_exact(ROWS * length)).zip(y.chunks_exact_mut(ROWS * length)).for_each(
+                    #[inline(always)]
+                    |((g, x), y)| together(simd, repeated, g, x, y, local),
+                );
+            }
+            _ => self.sweep(simd, done, gradient.map(|g| &g[..count]), y, local),
+        });
+        count
+    }
+
+    /// Adds sums of one's own.
+    fn add(&self, local: &[f64]) {
         let Slopes::Several(Several { repeated: Some(repeated), runs, .. }) = self.slopes else {
-            self.sweep(simd, 0, gradient, output, local);
             return self.sums.iter().zip(local).for_each(|(sum, local)| add(sum, *local));
         };
-        let length = repeated.length();
-        let mut done = 0;
-        while done < output.len() {
-            // As far as there are several whole rows from here on, else as far as the next one.
-            let rows = (output.len() - done) / (ROWS * length);
-            let (rows, count) = match (self.start + done) % length {
-                0 if rows > 0 && gradient.is_some() => (rows, rows * ROWS * length),
-                place if place > 0 => (0, (length - place).min(output.len() - done)),
-                _ => (0, output.len() - done),
-            };
-            let (range, y) = (done..done + count, &mut output[done..done + count]);
-            let g = gradient.map(|gradient| &gradient[range.clone()]);
-            match g {
-                Some(g) if rows > 0 => {
-                    let all = g.chunks_exact(count / rows).zip(self.input[range].chunks_exact(count / rows)).zip(y.chunks_exact_mut(count / rows));
-                    all.for_each(
-                        #[inline(always)]
-                        |((g, x), y)| together(simd, repeated, g, x, y, local),
-                    );
-                }
-                _ => self.sweep(simd, done, g, y, local),
+        runs.visit(0, repeated.length(), |range, first, step| {
+            let local = &local[repeated.sums(range)];
+            match step {
+                0 => add(&self.sums[first], total(local)),
+                _ => self.sums[first..].iter().step_by(step).zip(local).for_each(|(sum, local)| add(sum, *local)),
             }
-            done += count;
-        }
-        runs.visit(
-            0,
-            length,
-            #[inline(always)]
-            |range, first, step| {
-                let local = &local[repeated.sums(range)];
-                match step {
-                    0 => add(&self.sums[first], total(local)),
-                    _ => self.sums[first..].iter().step_by(step).zip(local).for_each(|(sum, local)| add(sum, *local)),
-                }
-            },
-        );
+        });
     }
 
     /// The elements from `from` on, run by run of the slopes.
     #[inline(always)]
     fn sweep<S: Simd>(&self, simd: S, from: usize, gradient: Option<&[A]>, output: &mut [A], local: &mut [f64]) {
-        let n = A::Native::<S>::LEN;
         blocks(
             gradient,
             output,
             #[inline(always)]
             |g, y, block| {
-                let x = &self.input[from + block.start..from + block.end];
-                self.slopes.visit(
-                    self.start + from + block.start,
-                    y.len(),
-                    #[inline(always)]
-                    |range, first, run| {
-                        let (g, x, y) = (&g[range.clone()], &x[range.clone()], &mut y[range]);
-                        match run {
-                            Run::Constant(slope) => {
-                                let mut sums = Sums::new(A::Work::<S>::widen(splat(simd, A::zero())));
-                                gradients(
-                                    simd,
-                                    g,
-                                    x,
-                                    y,
-                                    constant(slope),
-                                    #[inline(always)]
-                                    |vector, terms| sums.add(vector, terms),
-                                );
-                                let (hi, lo) = sums.total(n);
-                                add(&self.sums[first], hi + lo);
-                            }
-                            Run::Each(slopes, 1) if !local.is_empty() => {
-                                let mut sums = local[first..].chunks_exact_mut(n);
-                                // Behind the end of a run follow terms that are 0.
-                                gradients(
-                                    simd,
-                                    g,
-                                    x,
-                                    y,
-                                    changing(&slopes[..y.len()]),
-                                    #[inline(always)]
-                                    |_, terms| {
-                                        if let Some(sums) = sums.next() {
-                                            (terms.of_words(sums) + terms).words(sums);
-                                        }
-                                    },
-                                );
-                            }
-                            Run::Lines(slopes, line, shift) => {
-                                let (mut line, sums) = (line, local.as_chunks_mut::<PARTS>().0);
-                                gradients(
-                                    simd,
-                                    g,
-                                    x,
-                                    y,
-                                    of_lines(slopes, line, shift),
-                                    #[inline(always)]
-                                    |vector, terms| {
-                                        let sums = &mut sums[line >> shift][vector * n..(vector + 1) * n];
-                                        (terms.of_words(sums) + terms).words(sums);
-                                        line += usize::from((vector + 1) * n == PARTS);
-                                    },
-                                );
-                            }
-                            Run::Each(slopes, step) => {
-                                let mut sums = self.sums[first..].iter().step_by(step);
-                                gradients(
-                                    simd,
-                                    g,
-                                    x,
-                                    y,
-                                    scattered(slopes, step),
-                                    #[inline(always)]
-                                    |_, terms| {
-                                        let mut words = [0.0; PARTS];
-                                        terms.words(&mut words[..n]);
-                                        words[..n].iter().zip(&mut sums).for_each(|(&term, sum)| add(sum, term));
-                                    },
-                                );
-                            }
-                        }
-                    },
-                );
+                self.swept(simd, from + block.start, g, y, local);
             },
         );
+    }
+
+    /// The same, wherever the results go.
+    #[inline(always)]
+    fn swept<S: Simd, T: Sink<[A; PARTS]>>(&self, simd: S, from: usize, g: &[A], sink: T, local: &mut [f64]) -> T {
+        let n = A::Native::<S>::LEN;
+        let x = &self.input[from..from + g.len()];
+        self.slopes.fold(
+            self.start + from,
+            g.len(),
+            sink,
+            #[inline(always)]
+            |sink, range, first, run| {
+                let (g, x) = (&g[range.clone()], &x[range]);
+                match run {
+                    Run::Constant(slope) => {
+                        let mut sums = Sums::new(A::Work::<S>::widen(splat(simd, A::zero())));
+                        let sink = gradients(
+                            simd,
+                            (g, x),
+                            sink,
+                            constant(slope),
+                            #[inline(always)]
+                            |vector, terms| sums.add(vector, terms),
+                        );
+                        let (hi, lo) = sums.total(n);
+                        add(&self.sums[first], hi + lo);
+                        sink
+                    }
+                    Run::Each(slopes, 1) if !local.is_empty() => {
+                        let mut sums = local[first..].chunks_exact_mut(n);
+                        // Behind the end of a run follow terms that are 0.
+                        gradients(
+                            simd,
+                            (g, x),
+                            sink,
+                            changing(&slopes[..g.len()]),
+                            #[inline(always)]
+                            |_, terms| {
+                                if let Some(sums) = sums.next() {
+                                    (terms.of_words(sums) + terms).words(sums);
+                                }
+                            },
+                        )
+                    }
+                    Run::Lines(slopes, line, shift) => {
+                        let (mut line, sums) = (line, local.as_chunks_mut::<PARTS>().0);
+                        gradients(
+                            simd,
+                            (g, x),
+                            sink,
+                            of_lines(slopes, line, shift),
+                            #[inline(always)]
+                            |vector, terms| {
+                                let sums = &mut sums[line >> shift][vector * n..(vector + 1) * n];
+                                (terms.of_words(sums) + terms).words(sums);
+                                line += usize::from((vector + 1) * n == PARTS);
+                            },
+                        )
+                    }
+                    Run::Each(slopes, step) => {
+                        let mut sums = self.sums[first..].iter().step_by(step);
+                        gradients(
+                            simd,
+                            (g, x),
+                            sink,
+                            scattered(slopes, step),
+                            #[inline(always)]
+                            |_, terms| {
+                                let mut words = [0.0; PARTS];
+                                terms.words(&mut words[..n]);
+                                words[..n].iter().zip(&mut sums).for_each(|(&term, sum)| add(sum, term));
+                            },
+                        )
+                    }
+                }
+            },
+        )
     }
 }
 
@@ -355,23 +430,22 @@ fn add(sum: &AtomicU64, term: f64) {
 
 /// One run of both gradients: that of the input, and the terms of that of α, handed over with the vector's number in a line of sixteen elements.
 #[inline(always)]
-fn gradients<S: Simd, A: Element>(
+fn gradients<S: Simd, A: Element, T: Sink<[A; PARTS]>>(
     simd: S,
-    gradient: &[A],
-    input: &[A],
-    output: &mut [A],
+    (gradient, input): (&[A], &[A]),
+    sink: T,
     slopes: impl Fn(usize, usize) -> [A; CHUNK],
     mut add: impl FnMut(usize, A::Work<S>),
-) {
+) -> T {
     let ((gradients, g), (inputs, x)) = (gradient.as_chunks(), input.as_chunks());
     let mut start = 0;
-    let y = ahead(
+    let sink = ahead(
         // A line of `f64` would take too many registers.
         spacious(simd) && A::Native::<S>::LEN == PARTS,
         gradients.iter().zip(inputs),
         #[inline(always)]
         |(g, x)| (*g, *x),
-        output,
+        sink,
         #[inline(always)]
         |(g, x)| {
             let results = gradients_of_line(simd, g, x, &slopes(start, PARTS), &mut add);
@@ -379,10 +453,7 @@ fn gradients<S: Simd, A: Element>(
             results
         },
     );
-    if !y.is_empty() {
-        let results = gradients_of_line(simd, &padded(g), &padded(x), &slopes(start, y.len()), &mut add);
-        y.copy_from_slice(&results[..y.len()]);
-    }
+    if g.is_empty() { sink } else { sink.put_part(gradients_of_line(simd, &padded(g), &padded(x), &slopes(start, g.len()), &mut add), g.len()) }
 }
 
 #[inline(always)]

@@ -85,28 +85,45 @@ impl<'a, A: Element> Slopes<'a, A> {
         }
     }
 
-    /// The runs among the elements `start..start + count`, which begin with a line as all pieces of a [`pass`] do: the range within these, where the first slope
+    /// Whether each run begins and ends at a multiple of so many elements, but for the end of the last one.
+    pub(super) fn whole(&self, unit: usize) -> bool {
+        match self {
+            Self::One(_) => true,
+            Self::Several(Several { repeated: Some(repeated), .. }) => repeated.length().is_multiple_of(unit),
+            Self::Several(Several { runs, .. }) => runs.innermost().is_multiple_of(unit),
+        }
+    }
+
+    pub(super) fn repeated(&self) -> Option<&Repeated<A>> {
+        match self {
+            Self::One(_) => None,
+            Self::Several(several) => several.repeated.as_ref(),
+        }
+    }
+
+    /// Hands `state` on through the runs among the elements `start..start + count`, which begin with a line as all pieces of a [`pass`] do: the range within these, where the first slope
     /// stands (in a row of repeated ones, or in α), and the slopes.
     #[inline(always)]
-    pub(super) fn visit(&self, start: usize, count: usize, mut body: impl FnMut(Range<usize>, usize, Run<'_, A>)) {
+    pub(super) fn fold<T>(&self, start: usize, count: usize, state: T, mut body: impl FnMut(T, Range<usize>, usize, Run<'_, A>) -> T) -> T {
         let (runs, slopes, lines) = match self {
-            Self::One(slope) => return body(0..count, 0, Run::Constant(*slope)),
+            Self::One(slope) => return body(state, 0..count, 0, Run::Constant(*slope)),
             Self::Several(Several { repeated: Some(Repeated { slopes, runs, shared, .. }), .. }) => (runs, &slopes[..], *shared),
             Self::Several(Several { runs, alpha, .. }) => (runs, &**alpha, None),
         };
-        runs.visit(
+        runs.fold(
             start,
             count,
+            state,
             #[inline(always)]
-            |range, first, step| {
+            |state, range, first, step| {
                 let run = match (lines, step) {
                     (Some(shift), _) => Run::Lines(slopes, first / PARTS, shift),
                     (_, 0) => Run::Constant(slopes[first]),
                     _ => Run::Each(&slopes[first..], step),
                 };
-                body(range, first, run);
+                body(state, range, first, run)
             },
-        );
+        )
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn rectify<S: Simd, A: Element>(simd: S, slopes: &Slopes<'_, A>, star
     );
 }
 
-/// The values of elements from `start` on; those that new memory takes, if that is where they go.
+/// The values of elements from `start` on, wherever they go.
 #[inline(always)]
 fn rectified<S: Simd, A: Element, T: Sink<[A; CHUNK]>>(simd: S, slopes: &Slopes<'_, A>, start: usize, x: &[A], sink: T, mut keep: Option<&mut [A]>) -> T {
     slopes.fold(
@@ -75,7 +75,7 @@ fn rectified<S: Simd, A: Element, T: Sink<[A; CHUNK]>>(simd: S, slopes: &Slopes<
     )
 }
 
-/// The values in new memory, and the input where it is kept, of elements that are so many from the first on.
+/// Values in new memory, beside a copy of the input where that is kept: all runs of slopes begin and end with a chunk.
 pub(super) struct NewValues<'a, A: Element>(pub(super) &'a Slopes<'a, A>, pub(super) Level);
 
 impl<A: Element> Make<(&[A], Positioned<Option<&mut [A]>>), [A; CHUNK]> for NewValues<'_, A> {

@@ -80,7 +80,8 @@ pub(super) struct NewValues<'a, A: Element>(pub(super) &'a Slopes<'a, A>, pub(su
 
 impl<A: Element> Make<(&[A], Positioned<Option<&mut [A]>>), [A; CHUNK]> for NewValues<'_, A> {
     const EACH: usize = CHUNK;
-    #[inline(always)]
+    // Called for one thread and for several: inlined at both, the loops take the crate a tenth longer to build.
+    #[inline(never)]
     fn make<T: Sink<[A; CHUNK]>>(&self, count: usize, (x, Positioned(start, keep)): (&[A], Positioned<Option<&mut [A]>>), sink: T) -> T {
         at_level!(self.1, simd => rectified(simd, self.0, start, &x[..count], sink, keep))
     }
@@ -192,6 +193,8 @@ impl<A: Element> Gradients<'_, A> {
 /// In new memory, which takes whole lines one after the other: the slopes are not [`Repeated`], whose rows go several at once, and all runs of them begin and end with a line.
 impl<A: Element> Make<(&[A], Positioned<()>), [A; PARTS]> for Gradients<'_, A> {
     const EACH: usize = PARTS;
+    // As that of the values.
+    #[inline(never)]
     fn make<T: Sink<[A; PARTS]>>(&self, count: usize, (gradient, Positioned(start, ())): (&[A], Positioned<()>), sink: T) -> T {
         self.each_piece(start, count, sink, |sink, piece, range, local| at_level!(self.level, simd => piece.swept(simd, 0, &gradient[range], sink, local)))
     }

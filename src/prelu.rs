@@ -265,7 +265,7 @@ pub(crate) fn infer<A: Element>(layer: &PReLU<A>, input: Option<&ArrayRefD<A>>, 
 pub(crate) fn infer_new<A: Element>(layer: &PReLU<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
     let order = Order::of(input);
     let slopes = Slopes::of(&layer.alpha, layer.along, input.shape(), &order);
-    fresh(&order, Cost::Memory, input, Positioned(0, None), &running(&slopes), None)
+    values_new(&order, Cost::Memory, &slopes, input, None)
 }
 
 /// The input is kept, and the gradients of the slopes are summed.
@@ -279,18 +279,23 @@ pub(crate) fn forward<A: Element>(layer: &mut PReLU<A>, input: Option<&ArrayRefD
 
 pub(crate) fn forward_new<A: Element>(layer: &mut PReLU<A>, input: &ArrayRefD<A>) -> ArrayD<A> {
     let (slopes, PreluKept { record, input: kept, .. }) = start(layer, input);
-    let running = running(&slopes);
-    let new = |parts: Parts, x: &[A], Positioned(_, kept): &mut Beside<'_, A>| {
+    let output = values_new(&record.order, TRAINING, &slopes, input, Some(&mut kept[..]));
+    record.finish();
+    output
+}
+
+/// A new array of values, beside a copy of the input where that is kept.
+fn values_new<A: Element>(order: &Order, cost: Cost, slopes: &Slopes<'_, A>, input: &ArrayRefD<A>, keep: Option<&mut [A]>) -> ArrayD<A> {
+    let running = running(slopes);
+    let new = |parts: Parts, x: &[A], Positioned(_, keep): &mut Beside<'_, A>| {
         if !slopes.whole(CHUNK) {
             return None;
         }
-        let mut values = parts.collect(x.len(), (x, Positioned(0, kept.as_deref_mut())), &NewValues(&slopes, kernel::level())).into_flattened();
-        complete(&mut values, x.len(), |start, last| running(Some(&x[start..]), last, Positioned(start, kept.as_deref_mut().map(|kept| &mut kept[start..]))));
+        let mut values = parts.collect(x.len(), (x, Positioned(0, keep.as_deref_mut())), &NewValues(slopes, kernel::level())).into_flattened();
+        complete(&mut values, x.len(), |start, last| running(Some(&x[start..]), last, Positioned(start, keep.as_deref_mut().map(|keep| &mut keep[start..]))));
         Some(values)
     };
-    let output = fresh(&record.order, TRAINING, input, Positioned(0, Some(&mut kept[..])), &running, Some(&new));
-    record.finish();
-    output
+    fresh(order, cost, input, Positioned(0, keep), &running, Some(&new))
 }
 
 /// The slopes for an input, and room to keep it.

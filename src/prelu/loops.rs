@@ -213,18 +213,17 @@ impl<A: Element> Piece<'_, A> {
     /// The gradients of elements from `done` on, of the input in place without one: as far as there are several whole rows of [`Repeated`] slopes, else as far as the next one.
     /// How many these were.
     fn rows(&self, level: Level, repeated: &Repeated<A>, done: usize, gradient: Option<&[A]>, output: &mut [A], local: &mut [f64]) -> usize {
-        let length = repeated.length();
-        let rows = output.len() / (ROWS * length);
-        let (rows, count) = match (self.start + done) % length {
-            0 if rows > 0 && gradient.is_some() => (rows, rows * ROWS * length),
-            place if place > 0 => (0, (length - place).min(output.len())),
-            _ => (0, output.len()),
+        let (length, several) = (repeated.length(), ROWS * repeated.length());
+        let (whole, count) = match (self.start + done) % length {
+            0 if output.len() >= several && gradient.is_some() => (true, output.len() - output.len() % several),
+            place if place > 0 => (false, (length - place).min(output.len())),
+            _ => (false, output.len()),
         };
         let y = &mut output[..count];
         at_level!(level, simd => match gradient {
-            Some(g) if rows > 0 => {
+            Some(g) if whole => {
                 let x = &self.input[done..done + count];
-                g[..count].chunks_exact(ROWS * length).zip(x.chunks_exact(ROWS * length)).zip(y.chunks_exact_mut(ROWS * length)).for_each(
+                g[..count].chunks_exact(several).zip(x.chunks_exact(several)).zip(y.chunks_exact_mut(several)).for_each(
                     #[inline(always)]
                     |((g, x), y)| together(simd, repeated, g, x, y, local),
                 );

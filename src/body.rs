@@ -143,7 +143,7 @@ fn check_inplace<A: Element>(layer: &dyn Body<A>, input: &[usize]) -> Result<()>
     }
 }
 
-fn check_gradient<A: Element>(layer: &impl Body<A>, gradient: &[usize]) -> Result<()> {
+fn check_gradient<A: Element>(layer: &(impl Body<A> + ?Sized), gradient: &[usize]) -> Result<()> {
     let record = layer.record();
     if !record.valid {
         return Err(ActivationError::BackwardBeforeForward { layer: layer.name().into() });
@@ -192,7 +192,7 @@ pub(crate) fn backward_into<A: Element>(layer: &mut impl Body<A>, gradient: &Arr
     Ok(())
 }
 
-pub(crate) fn backward_inplace<A: Element>(layer: &mut impl Body<A>, gradient: &mut ArrayRefD<A>) -> Result<()> {
+pub(crate) fn backward_inplace<A: Element>(layer: &mut dyn Body<A>, gradient: &mut ArrayRefD<A>) -> Result<()> {
     check_gradient(layer, gradient.shape())?;
     let record = layer.record();
     if record.input_shape != record.output_shape {

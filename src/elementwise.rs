@@ -54,6 +54,10 @@ impl<A: Element> Kept<A> {
         (&self.record.order, keep)
     }
 
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     fn read(&self, kind: Kind) -> Read<'_, A> {
         match kind {
             Kind::Smooth => Read::Derivative(&self.derivative),
@@ -93,7 +97,7 @@ impl<F: Kernel<A>, A: Element> Layer<A> for Elementwise<F, A> {
         self.formula.kinks()
     }
     fn clear_cache(&mut self) {
-        self.kept = Kept::default();
+        self.kept.clear();
     }
 }
 

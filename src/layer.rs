@@ -124,14 +124,12 @@ pub trait Layer<A: Element>: Debug + Send + Sync {
 
     /// [`params`](Self::params) with names that tell them apart within the layer: `"alpha"`, and `"2.weight"` in a [`Sequential`](crate::Sequential).
     fn named_params(&self) -> Vec<(String, &Param<A>)> {
-        self.params().into_iter().map(|param| (param.name().to_owned(), param)).collect()
+        named(self.params())
     }
 
     /// Sets the gradients of all parameters to zero.
     fn zero_grad(&mut self) {
-        for param in self.params_mut() {
-            param.zero_grad();
-        }
+        zeroed(self.params_mut());
     }
 
     /// Forgets what `forward` kept, and gives its memory back.
@@ -146,6 +144,16 @@ pub trait Layer<A: Element>: Debug + Send + Sync {
     fn kinks(&self) -> Vec<f64> {
         Vec::new()
     }
+}
+
+// What the methods above do is in functions of their own where it does not depend on the layer: compiled once, not for each.
+
+fn named<A: Element>(params: Vec<&Param<A>>) -> Vec<(String, &Param<A>)> {
+    params.into_iter().map(|param| (param.name().to_owned(), param)).collect()
+}
+
+fn zeroed<A: Element>(params: Vec<&mut Param<A>>) {
+    params.into_iter().for_each(Param::zero_grad);
 }
 
 fn deliver<A: Element>(layer: &str, what: &str, result: &ArrayD<A>, mut destination: ArrayViewMutD<'_, A>) -> Result<()> {

@@ -72,6 +72,40 @@ pub trait Pointwise: Copy + Debug + PartialEq + Send + Sync + 'static {
     /// ```
     const COST: Cost = Cost::Transcendental;
 
+    /// Whether [`widens`](Self::widens) can be true at all. If not, the loops for wide numbers are not compiled, which takes half of the time.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use ndarray_activations::{Elementwise, Pointwise, Real, math::tanh};
+    ///
+    /// /// x tanh(x).
+    /// #[derive(Clone, Copy, Debug, PartialEq)]
+    /// struct EvenTanh;
+    ///
+    /// impl Pointwise for EvenTanh {
+    ///     const WIDENS: bool = false;
+    ///     fn name(&self) -> &'static str {
+    ///         "even_tanh"
+    ///     }
+    ///     #[inline(always)]
+    ///     fn value<T: Real>(self, x: T) -> T {
+    ///         x * tanh(x)
+    ///     }
+    ///     #[inline(always)]
+    ///     fn derivative<T: Real>(self, x: T) -> T {
+    ///         let y = tanh(x);
+    ///         y + x * (x.splat(1.0) - y * y)
+    ///     }
+    /// }
+    ///
+    /// assert!(!EvenTanh.widens());
+    /// let y = Elementwise::of(EvenTanh).infer(&array![-0.5_f32, 0.5].into_dyn())?;
+    /// assert_eq!(y[0], y[1]);
+    /// assert!((y[1] - 0.5 * 0.5_f32.tanh()).abs() < 1e-7);
+    /// # Ok::<(), ndarray_activations::ActivationError>(())
+    /// ```
+    const WIDENS: bool = true;
+
     /// The name in lower case, such as `"leaky_relu"`.
     fn name(&self) -> &'static str;
 
@@ -181,7 +215,7 @@ pub trait Pointwise: Copy + Debug + PartialEq + Send + Sync + 'static {
     /// # Ok::<(), ndarray_activations::ActivationError>(())
     /// ```
     fn widens(&self) -> bool {
-        matches!(Self::COST, Cost::Transcendental | Cost::Long)
+        Self::WIDENS && matches!(Self::COST, Cost::Transcendental | Cost::Long)
     }
 }
 

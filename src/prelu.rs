@@ -17,7 +17,7 @@ use crate::{
     element::Element,
     error::{ActivationError, Result},
     formula,
-    kernel::{self, CHUNK, at_level, complete},
+    kernel::{self, CHUNK, complete},
     layer::{Layer, Param},
     pages,
     parts::PARTS,
@@ -312,7 +312,7 @@ type Beside<'a, A> = Positioned<Option<&'a mut [A]>>;
 /// What is done with slices of an array.
 fn running<A: Element>(slopes: &Slopes<'_, A>) -> impl Fn(Option<&[A]>, &mut [A], Beside<'_, A>) + Sync {
     let level = kernel::level();
-    move |x, y, Positioned(start, keep)| at_level!(level, simd => rectify(simd, slopes, start, x, y, keep))
+    move |x, y, Positioned(start, keep)| rectify(level, slopes, start, x, y, keep)
 }
 
 pub(crate) fn backward<A: Element>(layer: &mut PReLU<A>, gradient: Option<&ArrayRefD<A>>, output: &mut ArrayRefD<A>) {

@@ -7,7 +7,7 @@ use std::{
     ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub},
 };
 
-use fearless_simd::{Level, Select, Simd, SimdBase, SimdFloat, SimdFloatElement, SimdNarrow, SimdWiden};
+use fearless_simd::{Select, Simd, SimdBase, SimdFloat, SimdFloatElement, SimdNarrow, SimdWiden};
 
 use crate::{element::Element, math::Pair};
 
@@ -159,7 +159,9 @@ fn block<T: Real>(x: T, square: T, coefficients: &[f64]) -> T {
 }
 
 /// What stands on the right of a comparison: another number or an `f64` literal.
-pub trait Operand<T> {
+///
+/// `Copy`, so that the compiler need not provide for dropping it.
+pub trait Operand<T>: Copy {
     /// As the kind of number that `like` is.
     fn operand(self, like: T) -> T;
 }
@@ -195,19 +197,9 @@ pub(crate) type LaneMask<S, E> = <<E as SimdFloatElement>::Native<S> as SimdBase
 const SECOND_WINS: bool = cfg!(target_arch = "x86_64");
 
 impl<S: Simd, E: Element> Lanes<S, E> {
-    /// Whether the instruction set multiplies and adds with one rounding. Known when the kernel is compiled.
-    #[inline(always)]
-    fn fuses(self) -> bool {
-        use fearless_simd::ExtractToken as _;
-        match self.0.token().level() {
-            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-            Level::Avx2(_) | Level::Avx512(_) => true,
-            #[cfg(target_arch = "aarch64")]
-            Level::Neon(_) => true,
-            #[allow(unreachable_patterns, reason = "on some targets every level is named above")]
-            _ => false,
-        }
-    }
+    /// Whether the instruction set multiplies and adds with one rounding: on x86 those with vectors of more than 128 bits do. A constant, so that of two ways the other one is not even
+    /// inlined.
+    const FUSES: bool = cfg!(target_arch = "aarch64") || <f32 as SimdFloatElement>::Native::<S>::LEN > 4;
 }
 
 macro_rules! operator {
@@ -282,7 +274,7 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
     }
     #[inline(always)]
     fn fused_mul_add(self, b: Self, c: Self) -> Self {
-        if self.fuses() {
+        if const { Self::FUSES } {
             return self.mul_add(b, c);
         }
         let product = self.exact_product(b);
@@ -310,7 +302,7 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
     #[inline(always)]
     fn exact_product(self, other: Self) -> Pair<Self> {
         let product = self * other;
-        let error = if self.fuses() {
+        let error = if const { Self::FUSES } {
             self.mul_add(other, -product)
         } else {
             // Veltkamp and Dekker: halves of the significands multiply exactly.
@@ -532,4 +524,37 @@ fn halves<T: Real>(x: T) -> Pair<T> {
     let scaled = x * if T::SINGLE { 4097.0 } else { 134_217_729.0 };
     let hi = scaled - (scaled - x);
     Pair::new(hi, x - hi)
+}
+
+#[cfg(test)]
+mod tests {
+    use fearless_simd::{Level, Simd};
+
+    use super::{Lanes, Real};
+    use crate::{
+        element::Element,
+        kernel::{at_level, levels},
+        parts::splat,
+    };
+
+    /// Whether `mul_add` rounds once at this level, and what the constant says.
+    fn fuses<A: Element>(level: Level) -> (bool, bool) {
+        #[inline(always)]
+        fn of<S: Simd, A: Element>(simd: S) -> (bool, bool) {
+            // The last bit of the square is lost where it is rounded.
+            let x = splat(simd, A::rounded(1.0 + if A::SINGLE { f64::powi(2.0, -12) } else { f64::powi(2.0, -30) }));
+            let mut rest = [0.0; 16];
+            x.mul_add(x, -(x * x)).words(&mut rest);
+            (rest[0] != 0.0, Lanes::<S, A>::FUSES)
+        }
+        at_level!(level, simd => of::<_, A>(simd))
+    }
+
+    #[test]
+    fn the_constant_tells_what_the_instruction_set_does() {
+        for (name, level) in levels() {
+            let ((single, told), (double, told_double)) = (fuses::<f32>(level), fuses::<f64>(level));
+            assert_eq!((single, double), (told, told_double), "{name}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use ndarray::{
 
 use crate::{
     element::Element,
-    kernel::{WORD, at_level, four_columns, hand_over, in_one_word, into_four_columns, lanes, level},
+    kernel::{WORD, at_level, four_columns, hand_over, in_one_word, into_four_columns, lanes, level, makes_new},
     pages,
     parts::{PARTS, RowSlices, Rows, Space},
     pointwise::Cost,
@@ -413,7 +413,7 @@ type New<'a, A, K> = &'a dyn Fn(Parts, &[A], &mut K) -> Option<Vec<A>>;
 
 /// [`pass`] into a new array that lies in this order.
 ///
-/// `new` writes each element but once, if it can. Else elements are zeroed before they are computed: piece by piece, so that the zeros never leave the nearest cache.
+/// `new` writes each element but once, if it can and [kernels for it](makes_new) are there. Else elements are zeroed before they are computed: piece by piece, so that the zeros never leave the nearest cache.
 pub(crate) fn fresh<A: Element, K: Split>(
     order: &Order,
     cost: Cost,
@@ -425,6 +425,7 @@ pub(crate) fn fresh<A: Element, K: Split>(
     let total = input.len();
     let parts = Parts::new(total, size_of::<A>(), cost, WORD);
     if let (None, Some(slice), Some(new)) = (&order.0, input.as_slice(), new)
+        && makes_new(level())
         && let Some(values) = new(parts, slice, &mut keep)
     {
         return order.array(input.shape(), values);
@@ -449,6 +450,7 @@ pub(crate) fn fresh_in_units<A: Element, K: Split>(
     new: New<'_, A, K>,
 ) -> ArrayD<A> {
     if let (None, Some(slice)) = (&order.0, input.as_slice())
+        && makes_new(level())
         && let Some(values) = new(Parts::new(slice.len(), size_of::<A>(), cost, unit), slice, &mut keep)
     {
         return order.array(input.shape(), values);
@@ -465,10 +467,10 @@ pub(crate) fn fresh_beside<A: Element, K: Split>(order: &Order, cost: Cost, shap
 }
 
 fn zeroed<A: Element, K: Split>(source: Source<'_, A>, total: usize, keep: K, parts: Parts, body: Body<'_, A, K>) -> Vec<A> {
-    if parts.most < total { by_threads(source, total, keep, parts, body) } else { zeroed_by_pieces(source, total, keep, body) }
+    if parts.most < total { by_threads(source, total, keep, parts, body) } else { zeroed_by_pieces(source, total, &mut piecewise(keep, body)) }
 }
 
-fn zeroed_by_pieces<A: Element, K: Split>(source: Source<'_, A>, total: usize, mut keep: K, body: Body<'_, A, K>) -> Vec<A> {
+fn zeroed_by_pieces<A: Element>(source: Source<'_, A>, total: usize, body: Piecewise<'_, A>) -> Vec<A> {
     let (part, piece) = (FRESH_BYTES / size_of::<A>(), ZEROED_BYTES / size_of::<A>());
     let mut values = pages::room(total);
     for start in (0..total).step_by(part) {
@@ -476,9 +478,7 @@ fn zeroed_by_pieces<A: Element, K: Split>(source: Source<'_, A>, total: usize, m
         while values.len() < end {
             values.resize(end.min(values.len() + piece), A::zero());
         }
-        let (head, tail) = keep.split(end - start);
-        gathered(source.from(start), &mut values[start..], head, body);
-        keep = tail;
+        gathered(source.from(start), &mut values[start..], body);
     }
     values
 }
@@ -489,7 +489,7 @@ fn by_threads<A: Element, K: Split>(source: Source<'_, A>, total: usize, keep: K
     let (keep, last) = keep.split(whole);
     let mut values = parts.collect(total, (source, keep), &Blocks(body)).into_flattened();
     values.resize(total, A::zero());
-    gathered(source.from(whole), &mut values[whole..], last, body);
+    gathered(source.from(whole), &mut values[whole..], &mut piecewise(last, body));
     values
 }
 
@@ -497,16 +497,14 @@ struct Blocks<'a, A, K>(Body<'a, A, K>);
 
 impl<A: Element, K: Split> Make<(Source<'_, A>, K), [A; WORD]> for Blocks<'_, A, K> {
     const EACH: usize = WORD;
-    fn make<S: Sink<[A; WORD]>>(&self, count: usize, (source, mut keep): (Source<'_, A>, K), mut sink: S) -> S {
-        let level = level();
+    fn make<S: Sink<[A; WORD]>>(&self, count: usize, (source, keep): (Source<'_, A>, K), mut sink: S) -> S {
+        let (level, mut body) = (level(), piecewise(keep, self.0));
         let mut block = [A::zero(); FRESH_BYTES / size_of::<f32>()];
         let most = FRESH_BYTES / size_of::<A>();
         let whole = count - count % WORD;
         for start in (0..whole).step_by(most) {
             let block = &mut block[..most.min(whole - start)];
-            let (here, behind) = keep.split(block.len());
-            keep = behind;
-            gathered(source.from(start), block, here, self.0);
+            gathered(source.from(start), block, &mut body);
             sink = hand_over(level, block, sink);
         }
         sink
@@ -613,9 +611,9 @@ type Body<'a, A, K> = &'a (dyn Fn(Option<&[A]>, &mut [A], K) + Sync);
 
 fn spread<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], keep: K, parts: Parts, body: Body<'_, A, K>) {
     if output.len() <= parts.most {
-        return gathered(source, output, keep, body);
+        return gathered(source, output, &mut piecewise(keep, body));
     }
-    parts.share(parts.cut(output.len(), (source, (output, keep))), |(_, (source, (output, keep)))| gathered(source, output, keep, body));
+    parts.share(parts.cut(output.len(), (source, (output, keep))), |(_, (source, (output, keep)))| gathered(source, output, &mut piecewise(keep, body)));
 }
 
 /// [`spread`] for an output that is not contiguous, flattened: cut along its first axis, where a cut lies at a multiple of the unit.
@@ -624,31 +622,44 @@ fn spread_view<A: Element, K: Split>(source: Source<'_, A>, output: ArrayViewMut
     let row = output.len() / output.len_of(axis).max(1);
     let rows = (parts.most / row.max(1)).max(1).next_multiple_of(unit / common_divisor(unit, row));
     if output.len() <= parts.most || output.len_of(axis) <= rows {
-        return scattered(source, output, keep, body);
+        return scattered(source, output, &mut piecewise(keep, body));
     }
     let cuts = cut(output.len_of(axis), rows, (source, output, keep), |(source, output, keep), at| {
         let (here, behind) = output.split_at(axis, at);
         let (keep, keep_behind) = keep.split(at * row);
         ((source, here, keep), (source.from(at * row), behind, keep_behind))
     });
-    parts.share(cuts, |(_, (source, output, keep))| scattered(source, output, keep, body));
+    parts.share(cuts, |(_, (source, output, keep))| scattered(source, output, &mut piecewise(keep, body)));
 }
 
 fn common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
+/// [`Body`] for pieces that follow each other.
+type Piecewise<'a, A> = &'a mut dyn FnMut(Option<&[A]>, &mut [A]);
+
+/// A body that takes what is kept along from piece to piece: how an array is cut is compiled once, whatever that is.
+fn piecewise<A: Element, K: Split>(keep: K, body: Body<'_, A, K>) -> impl FnMut(Option<&[A]>, &mut [A]) {
+    let mut left = Some(keep);
+    move |x, y| {
+        if let Some((here, behind)) = left.take().map(|keep| keep.split(y.len())) {
+            left = Some(behind);
+            body(x, y, here);
+        }
+    }
+}
+
 /// Into a slice.
-fn gathered<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], mut keep: K, body: Body<'_, A, K>) {
+fn gathered<A: Element>(source: Source<'_, A>, output: &mut [A], body: Piecewise<'_, A>) {
     match source {
-        Source::InPlace => body(None, output, keep),
-        Source::Slice(slice) => body(Some(&slice[..output.len()]), output, keep),
+        Source::InPlace => body(None, output),
+        Source::Slice(slice) => body(Some(&slice[..output.len()]), output),
         Source::Rows(rows, first) => {
             let mut done = 0;
             for part in rows.parts(first, output.len()) {
-                let (head, tail) = keep.split(part.len());
-                body(Some(part), &mut output[done..done + part.len()], head);
-                (keep, done) = (tail, done + part.len());
+                body(Some(part), &mut output[done..done + part.len()]);
+                done += part.len();
             }
         }
         Source::View(view, first) => {
@@ -660,9 +671,7 @@ fn gathered<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], mut k
             for (start, part) in (first..).step_by(block).zip(output.chunks_mut(block)) {
                 view.read(start, part.len(), &mut buffer, gap);
                 for (from, part) in buffer.chunks(row + gap).zip(part.chunks_mut(row)) {
-                    let (head, tail) = keep.split(part.len());
-                    body(Some(&from[..part.len()]), part, head);
-                    keep = tail;
+                    body(Some(&from[..part.len()]), part);
                 }
             }
         }
@@ -670,17 +679,15 @@ fn gathered<A: Element, K: Split>(source: Source<'_, A>, output: &mut [A], mut k
 }
 
 /// Into a view that is not contiguous, flattened.
-fn scattered<A: Element, K: Split>(source: Source<'_, A>, mut output: ArrayViewMutD<'_, A>, mut keep: K, body: Body<'_, A, K>) {
+fn scattered<A: Element>(source: Source<'_, A>, mut output: ArrayViewMutD<'_, A>, body: Piecewise<'_, A>) {
     let total = output.len();
     if in_slices(&output) {
         let columns = columns(&output);
         let mut buffer = Scratch::default();
         for (start, row) in (0..).step_by(columns).zip(output.rows_mut()) {
-            let (head, tail) = keep.split(columns);
             if let Some(row) = row.into_slice() {
-                body(source.from(start).take(columns, &mut buffer), row, head);
+                body(source.from(start).take(columns, &mut buffer), row);
             }
-            keep = tail;
         }
         return;
     }
@@ -700,9 +707,7 @@ fn scattered<A: Element, K: Split>(source: Source<'_, A>, mut output: ArrayViewM
         }
         for (start, result) in (start..end).step_by(row).zip(result.chunks_mut(row + gap)) {
             let count = row.min(end - start);
-            let (head, tail) = keep.split(count);
-            body(source.from(start).take(count, &mut buffer), &mut result[..count], head);
-            keep = tail;
+            body(source.from(start).take(count, &mut buffer), &mut result[..count]);
         }
         output.write(start, end - start, &result, gap);
     }

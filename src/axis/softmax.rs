@@ -2,15 +2,15 @@
 
 use std::{mem::replace, ops::Range};
 
-use fearless_simd::{Simd, SimdBase};
+use fearless_simd::{Level, Simd, SimdBase};
 
 use crate::{
     axis::{
         Keeps,
-        kernel::{inplace, row_kernels},
+        kernel::{RowKernel, inplace, row_kernels},
     },
     element::Element,
-    kernel::load,
+    kernel::{at_level, load},
     math::{Pair, exp_of_held, exp_range, log1p_pair},
     parts::{PARTS, RowSlices, Rows, Space, Sums, Table, Totals, VECTORS, by_number, copy_line, join_places, pieces, splat, sum, tabulate, with_kept},
     real::{LaneMask, Lanes, Real, Work as _},
@@ -46,7 +46,7 @@ pub struct LogSoftmax;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Softmin;
 
-row_kernels!(Softmax, LogSoftmax, Softmin);
+row_kernels!(Softmax, LogSoftmax);
 
 /// A number in two words of the element type.
 #[inline(always)]
@@ -62,15 +62,9 @@ fn vector_of<S: Simd, A: Element>(simd: S, line: &[A; PARTS], vector: usize) -> 
     load(simd, &line[vector * n..(vector + 1) * n])
 }
 
-/// What stands behind the end of a row: e to the power of it is 0.
+/// The largest element of each row; -infinity for none, NaN not counted.
 #[inline(always)]
-fn padding<A: Element>(sign: f64) -> A {
-    if sign < 0.0 { A::infinity() } else { A::neg_infinity() }
-}
-
-/// The largest element of each row, times the sign; -infinity for none, NaN not counted.
-#[inline(always)]
-fn maximum<S: Simd, A: Element>(simd: S, rows: Rows, row: &[A], sign: f64, largest: &mut Table<A>) {
+fn maximum<S: Simd, A: Element>(simd: S, rows: Rows, row: &[A], largest: &mut Table<A>) {
     let (n, period) = (A::Native::<S>::LEN, largest.len());
     let (lines, rest) = row.as_chunks::<PARTS>();
     largest.fill([A::neg_infinity(); PARTS]);
@@ -88,7 +82,7 @@ fn maximum<S: Simd, A: Element>(simd: S, rows: Rows, row: &[A], sign: f64, large
             }
             while start < end {
                 for (vector, best) in best.iter_mut().enumerate().take(PARTS / n) {
-                    *best = best.at_least(vector_of(simd, &lines[start], vector) * sign);
+                    *best = best.at_least(vector_of(simd, &lines[start], vector));
                 }
                 start += period;
             }
@@ -100,7 +94,7 @@ fn maximum<S: Simd, A: Element>(simd: S, rows: Rows, row: &[A], sign: f64, large
     let larger = |a, b| if b > a { b } else { a };
     if !rest.is_empty() {
         for (largest, &x) in largest[lines.len() % period].iter_mut().zip(rest) {
-            *largest = larger(*largest, x * A::rounded(sign));
+            *largest = larger(*largest, x);
         }
     }
     join_places(rows, largest, larger);
@@ -110,7 +104,7 @@ fn maximum<S: Simd, A: Element>(simd: S, rows: Rows, row: &[A], sign: f64, large
 #[inline(always)]
 pub(super) fn largest<S: Simd, A: Element>(simd: S, row: &[A], space: &mut Space<A>) -> A {
     let ([largest, ..], _) = space.split(Rows::ONE);
-    maximum(simd, Rows::ONE, row, 1.0, largest);
+    maximum(simd, Rows::ONE, row, largest);
     largest[0][0]
 }
 
@@ -129,14 +123,14 @@ impl<'a, A: Element> Pivot<'a, A> {
     /// Where a maximum is infinite or far from 0, it is subtracted here and now, in the rows themselves, without rounding from the elements that count, all of which
     /// lie close to it. 0 is the maximum then.
     #[inline(always)]
-    fn new<'b, S: Simd>(mut slices: RowSlices<'b, A>, max: &'a mut Table<A>, floor: &'a mut Table<A>, sign: f64) -> (Self, RowSlices<'b, A>) {
+    fn new<'b, S: Simd>(mut slices: RowSlices<'b, A>, max: &'a mut Table<A>, floor: &'a mut Table<A>) -> (Self, RowSlices<'b, A>) {
         let far = |max: A| max.abs() > A::rounded(FAR) && max != A::neg_infinity();
         if max.as_flattened().iter().fold(false, |any, &max| any | far(max)) {
             slices = inplace(slices);
             for line in slices.row.chunks_mut(max.len() * PARTS) {
                 for (x, &max) in line.iter_mut().zip(max.as_flattened()).filter(|(_, max)| far(**max)) {
                     // Infinity less infinity is meant to be 0.
-                    *x = if *x * A::rounded(sign) == max { A::zero() } else { *x - max * A::rounded(sign) };
+                    *x = if *x == max { A::zero() } else { *x - max };
                 }
             }
         }
@@ -223,21 +217,20 @@ fn fill<A: Element>(row: &mut [A], blank: &[A], number: A) {
     }
 }
 
-/// The softmax of sign · x.
 #[inline(always)]
-fn normalize<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, zeros: bool, sign: f64, space: &mut Space<A>) {
+fn normalize<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, zeros: bool, space: &mut Space<A>) {
     let n = A::Native::<S>::LEN;
     let rows = slices.rows;
     let ([max, floor, low, blanks], sums) = space.split(rows);
-    maximum(simd, rows, slices.source(), sign, max);
+    maximum(simd, rows, slices.source(), max);
     let blanks = if zeros { blank(rows, slices.source(), max, blanks) } else { &[] };
-    let (pivot, RowSlices { input, row, keep, .. }) = Pivot::new::<S>(slices, max, floor, sign);
+    let (pivot, RowSlices { input, row, keep, .. }) = Pivot::new::<S>(slices, max, floor);
     let total = sum(
         n,
         rows,
         sums,
         (&mut *row, [input, &[]]),
-        padding(sign),
+        A::neg_infinity(),
         Sums::bounded(A::Work::<S>::widen(splat(simd, A::rounded(shift::<S, A>())))),
         (
             #[inline(always)]
@@ -245,7 +238,7 @@ fn normalize<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, zeros: bool
             #[inline(always)]
             |pivots, _, vector, part, [input, _]| {
                 let x = load(simd, if input.is_empty() { part } else { input });
-                let e = pivots[vector].exponential(x * sign);
+                let e = pivots[vector].exponential(x);
                 e.0.store_slice(part);
                 A::Work::<S>::widen(e)
             },
@@ -317,7 +310,7 @@ fn put<S: Simd, A: Element>((vectors, to): ([Lanes<S, A>; VECTORS], Option<&mut 
 
 /// g becomes y (g - Σ g y); where y is 0 the gradient counts for nothing, whatever it is.
 #[inline(always)]
-fn softmax_gradient<S: Simd, A: Element>(simd: S, mut slices: RowSlices<'_, A>, sign: f64, space: &mut Space<A>) {
+fn softmax_gradient<S: Simd, A: Element>(simd: S, mut slices: RowSlices<'_, A>, space: &mut Space<A>) {
     let zero = splat(simd, A::zero());
     let rows = slices.rows;
     let ([mean, ..], sums) = space.split(rows);
@@ -338,7 +331,7 @@ fn softmax_gradient<S: Simd, A: Element>(simd: S, mut slices: RowSlices<'_, A>, 
         simd,
         &mut slices,
         #[inline(always)]
-        |line, vector, g, y| Lanes::select(y.is(0.0), zero, (g - vector_of(simd, &mean[line], vector)) * y * sign),
+        |line, vector, g, y| Lanes::select(y.is(0.0), zero, (g - vector_of(simd, &mean[line], vector)) * y),
     );
 }
 
@@ -403,7 +396,7 @@ fn others<'a, S: Simd, A: Element>(
         rows,
         sums,
         (keep, [input, &[]]),
-        padding(1.0),
+        A::neg_infinity(),
         Sums::new(A::Work::<S>::widen(zero)),
         (
             #[inline(always)]
@@ -437,27 +430,48 @@ impl Softmax {
 
     #[inline(always)]
     fn forward_at<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, zeros: bool, space: &mut Space<A>) {
-        normalize(simd, slices, zeros, 1.0, space);
+        normalize(simd, slices, zeros, space);
     }
     #[inline(always)]
     fn backward_at<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, space: &mut Space<A>) {
-        softmax_gradient(simd, slices, 1.0, space);
+        softmax_gradient(simd, slices, space);
     }
 }
 
+// By softmax' loops, which would be a third of all that is compiled for layers along rows if it had its own: to turn a row round beforehand is little beside its exponentials.
 impl Softmin {
     pub(crate) const NAME: &'static str = "softmin";
-    const SIDE_BY_SIDE: bool = true;
-    const KEEPS: Keeps = Keeps::Row;
+}
 
-    #[inline(always)]
-    fn forward_at<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, zeros: bool, space: &mut Space<A>) {
-        normalize(simd, slices, zeros, -1.0, space);
+impl<A: Element> RowKernel<A> for Softmin {
+    fn name(&self) -> &'static str {
+        Self::NAME
     }
-    #[inline(always)]
-    fn backward_at<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, space: &mut Space<A>) {
-        softmax_gradient(simd, slices, -1.0, space);
+    fn keeps(&self) -> Keeps {
+        Softmax::KEEPS
     }
+    fn side_by_side(&self) -> bool {
+        Softmax::SIDE_BY_SIDE
+    }
+    fn forward(&self, level: Level, slices: RowSlices<'_, A>, zeros: bool, space: &mut Space<A>) {
+        Softmax.forward(level, negated(level, slices), zeros, space);
+    }
+    fn backward(&self, level: Level, slices: RowSlices<'_, A>, space: &mut Space<A>) {
+        let RowSlices { rows, input, row, keep, kept } = slices;
+        Softmax.backward(level, RowSlices { rows, input, row: &mut *row, keep, kept }, space);
+        negated(level, RowSlices { rows, input: &[], row, keep: &mut [], kept });
+    }
+}
+
+/// The same slices with everything in the rows, and the other sign.
+fn negated<A: Element>(level: Level, slices: RowSlices<'_, A>) -> RowSlices<'_, A> {
+    // From 0, which has no sign then.
+    at_level!(level, _simd => if slices.input.is_empty() {
+        slices.row.iter_mut().for_each(|x| *x = A::zero() - *x);
+    } else {
+        slices.row.iter_mut().zip(slices.input).for_each(|(y, &x)| *y = A::zero() - x);
+    });
+    RowSlices { input: &[], ..slices }
 }
 
 impl LogSoftmax {
@@ -470,9 +484,9 @@ impl LogSoftmax {
         let n = A::Native::<S>::LEN;
         let rows = slices.rows;
         let ([max, floor, tops, blanks], sums) = space.split(rows);
-        maximum(simd, rows, slices.source(), 1.0, max);
+        maximum(simd, rows, slices.source(), max);
         let blanks = if zeros { blank(rows, slices.source(), max, blanks) } else { &[] };
-        let (pivot, RowSlices { input, row, keep, .. }) = Pivot::new::<S>(slices, max, floor, 1.0);
+        let (pivot, RowSlices { input, row, keep, .. }) = Pivot::new::<S>(slices, max, floor);
         let rest = others(simd, rows, (sums, tops), (&mut *keep, if input.is_empty() { row } else { input }), &pivot);
         if !keep.is_empty() {
             scale(

@@ -35,14 +35,12 @@ impl CELU {
 }
 
 impl Pointwise for CELU {
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "celu"
     }
     fn spec(&self) -> String {
         format!("celu({})", self.alpha)
-    }
-    fn widens(&self) -> bool {
-        false
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {

@@ -27,14 +27,12 @@ impl ELU {
 }
 
 impl Pointwise for ELU {
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "elu"
     }
     fn spec(&self) -> String {
         format!("elu({})", self.alpha)
-    }
-    fn widens(&self) -> bool {
-        false
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {

@@ -12,11 +12,9 @@ use crate::{math::exp, pointwise::Pointwise, real::Real};
 pub struct Exponential;
 
 impl Pointwise for Exponential {
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "exponential"
-    }
-    fn widens(&self) -> bool {
-        false
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {

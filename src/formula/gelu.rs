@@ -52,11 +52,9 @@ pub(crate) struct GeluErf;
 
 impl Pointwise for GeluErf {
     const COST: Cost = Cost::Long;
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "gelu"
-    }
-    fn widens(&self) -> bool {
-        false
     }
     /// max(x, 0) - |x| Φ(-|x|), for both signs.
     #[inline(always)]
@@ -97,11 +95,9 @@ impl GeluTanh {
 
 impl Pointwise for GeluTanh {
     const COST: Cost = Cost::Long;
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "gelu_tanh"
-    }
-    fn widens(&self) -> bool {
-        false
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {
@@ -132,11 +128,9 @@ impl GeluSigmoid {
 }
 
 impl Pointwise for GeluSigmoid {
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "gelu_sigmoid"
-    }
-    fn widens(&self) -> bool {
-        false
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {

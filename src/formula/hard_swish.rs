@@ -23,6 +23,7 @@ pub struct HardSwish;
 
 impl Pointwise for HardSwish {
     const COST: Cost = Cost::Memory;
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "hard_swish"
     }

@@ -19,11 +19,9 @@ use crate::{
 pub struct LogSigmoid;
 
 impl Pointwise for LogSigmoid {
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "log_sigmoid"
-    }
-    fn widens(&self) -> bool {
-        false
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {

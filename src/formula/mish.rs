@@ -60,11 +60,9 @@ impl<T: Real> Parts<T> {
 
 impl Pointwise for Mish {
     const COST: Cost = Cost::Long;
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "mish"
-    }
-    fn widens(&self) -> bool {
-        false
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {

@@ -17,6 +17,7 @@ pub struct ReLUSquared;
 
 impl Pointwise for ReLUSquared {
     const COST: Cost = Cost::Memory;
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "relu_squared"
     }

@@ -26,11 +26,9 @@ const SCALE_ALPHA: (f64, f64) = (1.7580993408473768, 1.41535193800845e-17);
 pub struct SELU;
 
 impl Pointwise for SELU {
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "selu"
-    }
-    fn widens(&self) -> bool {
-        false
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {

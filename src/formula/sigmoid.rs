@@ -17,11 +17,9 @@ use crate::{
 pub struct Sigmoid;
 
 impl Pointwise for Sigmoid {
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "sigmoid"
-    }
-    fn widens(&self) -> bool {
-        false
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {

@@ -20,11 +20,9 @@ use crate::{
 pub struct SiLU;
 
 impl Pointwise for SiLU {
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "silu"
-    }
-    fn widens(&self) -> bool {
-        false
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {

@@ -47,6 +47,7 @@ impl Softplus {
 }
 
 impl Pointwise for Softplus {
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "softplus"
     }
@@ -55,9 +56,6 @@ impl Pointwise for Softplus {
             None => format!("softplus({})", self.beta),
             Some(threshold) => format!("softplus({}, {threshold})", self.beta),
         }
-    }
-    fn widens(&self) -> bool {
-        false
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {

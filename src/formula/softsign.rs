@@ -20,6 +20,7 @@ pub struct Softsign;
 
 impl Pointwise for Softsign {
     const COST: Cost = Cost::Arithmetic;
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "softsign"
     }

@@ -17,6 +17,7 @@ pub struct SparsePlus;
 
 impl Pointwise for SparsePlus {
     const COST: Cost = Cost::Memory;
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "sparse_plus"
     }

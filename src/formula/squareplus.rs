@@ -53,6 +53,7 @@ impl Squareplus {
 
 impl Pointwise for Squareplus {
     const COST: Cost = Cost::Arithmetic;
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "squareplus"
     }

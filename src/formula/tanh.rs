@@ -17,11 +17,9 @@ use crate::{
 pub struct Tanh;
 
 impl Pointwise for Tanh {
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "tanh"
-    }
-    fn widens(&self) -> bool {
-        false
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {

@@ -54,11 +54,9 @@ impl TanhShrink {
 }
 
 impl Pointwise for TanhShrink {
+    const WIDENS: bool = false;
     fn name(&self) -> &'static str {
         "tanh_shrink"
-    }
-    fn widens(&self) -> bool {
-        false
     }
     #[inline(always)]
     fn value<T: Real>(self, x: T) -> T {

@@ -4,7 +4,7 @@ use fearless_simd::{Level, Simd, SimdBase, SimdMask};
 
 use crate::{
     element::Element,
-    kernel::{Keep, Output, Read, WORD, ahead, at_level, both_at, in_two, in_two_inplace, inplace, load, padded, scale, spacious, value_at},
+    kernel::{Keep, Output, Read, Spacious, WORD, ahead, at_level, both_at, in_two, in_two_inplace, inplace, load, padded, scale, value_at},
     pointwise::{Cost, Pointwise, TwoSlope},
     real::{LaneMask, Lanes, Real as _},
     threads::{Make, Parts, Sink},
@@ -56,7 +56,7 @@ impl<Q, R, S: Sink<Q>, T: Sink<R>> Sink<(Q, R)> for (S, T) {
 pub(crate) fn each_chunk<const N: usize, S: Simd, A: Element, R, T: Sink<R>>(simd: S, input: &[A], sink: T, mut f: impl FnMut(usize, &[A; N]) -> R) -> T {
     let mut start = 0;
     ahead(
-        spacious(simd),
+        Spacious(simd),
         input.as_chunks().0,
         #[inline(always)]
         |chunk| *chunk,
@@ -125,7 +125,7 @@ impl<A: Element, K, F: Chunkwise<A, K, N>, const N: usize> Make<(&[A], K), [A; N
     const EACH: usize = N;
     #[inline(always)]
     fn make<T: Sink<[A; N]>>(&self, count: usize, (input, beside): (&[A], K), sink: T) -> T {
-        at_level!(self.0, simd => self.1.run(simd, &input[..count], beside, sink))
+        at_level!(self.0, simd => self.1.run(simd, &input[..count], beside, sink), else sink)
     }
 }
 
@@ -200,7 +200,7 @@ impl<P: Pointwise, A: Element, const N: usize> Chunkwise<A, Keep<'_, A>, N> for 
     fn run<S: Simd, T: Sink<[A; N]>>(&self, simd: S, input: &[A], keep: Keep<'_, A>, sink: T) -> T {
         let Keep::Derivative(derivative) = keep else { return values_at(simd, self.0, (input, sink)) };
         // Asked here, so that a loop has but one of the two ways, where the answer depends on a parameter.
-        if self.0.widens() {
+        if const { P::WIDENS } && self.0.widens() {
             both::<true, N, _, _, _, _>(simd, self.0, input, (sink, derivative))
         } else {
             both::<false, N, _, _, _, _>(simd, self.0, input, (sink, derivative))
@@ -325,7 +325,7 @@ pub(crate) fn multiply<A: Element>(level: Level, gradient: Option<&[A]>, derivat
 #[inline(always)]
 fn product<S: Simd, A: Element, T: Sink<[A; CHUNK]>>(simd: S, gradient: &[A], derivative: &[A], sink: T) -> T {
     ahead(
-        spacious(simd),
+        Spacious(simd),
         gradient.as_chunks().0.iter().zip(derivative.as_chunks().0),
         #[inline(always)]
         |(g, d)| (*g, *d),

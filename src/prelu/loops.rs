@@ -2,6 +2,7 @@
 
 use std::{
     array,
+    marker::PhantomData,
     mem::take,
     ops::Range,
     sync::atomic::{AtomicU64, Ordering},
@@ -12,7 +13,7 @@ use fearless_simd::{Level, Simd, SimdBase as _};
 use super::slopes::{ROWS, Repeated, Run, Several, Slopes, changing, constant, of_lines, scattered};
 use crate::{
     element::Element,
-    kernel::{CHUNK, ahead, at_level, copy, each_chunk, load, map_chunk, padded, spacious},
+    kernel::{CHUNK, Spacious, Worth, ahead, at_level, copy, each_chunk, load, map_chunk, padded},
     parts::{PARTS, Sums, join, splat},
     real::{Lanes, Real as _, Work},
     scratch::Scratch,
@@ -43,16 +44,18 @@ fn blocks<A: Element>(input: Option<&[A]>, output: &mut [A], mut body: impl FnMu
     }
 }
 
-#[inline(always)]
-pub(super) fn rectify<S: Simd, A: Element>(simd: S, slopes: &Slopes<'_, A>, start: usize, x: Option<&[A]>, y: &mut [A], mut keep: Option<&mut [A]>) {
-    blocks(
+/// The values of elements from `start` on, in place without an input, and a copy of the input where that is kept.
+// Compiled once, not in each of the places that call it.
+#[inline(never)]
+pub(super) fn rectify<A: Element>(level: Level, slopes: &Slopes<'_, A>, start: usize, x: Option<&[A]>, y: &mut [A], mut keep: Option<&mut [A]>) {
+    at_level!(level, simd => blocks(
         x,
         y,
         #[inline(always)]
         |x, y, block| {
             rectified(simd, slopes, start + block.start, x, y, keep.as_deref_mut().map(|keep| &mut keep[block]));
         },
-    );
+    ));
 }
 
 /// The values of elements from `start` on, wherever they go.
@@ -83,7 +86,7 @@ impl<A: Element> Make<(&[A], Positioned<Option<&mut [A]>>), [A; CHUNK]> for NewV
     // Called for one thread and for several: inlined at both, the loops take the crate a tenth longer to build.
     #[inline(never)]
     fn make<T: Sink<[A; CHUNK]>>(&self, count: usize, (x, Positioned(start, keep)): (&[A], Positioned<Option<&mut [A]>>), sink: T) -> T {
-        at_level!(self.1, simd => rectified(simd, self.0, start, &x[..count], sink, keep))
+        at_level!(self.1, simd => rectified(simd, self.0, start, &x[..count], sink, keep), else sink)
     }
 }
 
@@ -196,7 +199,12 @@ impl<A: Element> Make<(&[A], Positioned<()>), [A; PARTS]> for Gradients<'_, A> {
     // As that of the values.
     #[inline(never)]
     fn make<T: Sink<[A; PARTS]>>(&self, count: usize, (gradient, Positioned(start, ())): (&[A], Positioned<()>), sink: T) -> T {
-        self.each_piece(start, count, sink, |sink, piece, range, local| at_level!(self.level, simd => piece.swept(simd, 0, &gradient[range], sink, local)))
+        self.each_piece(
+            start,
+            count,
+            sink,
+            |sink, piece, range, local| at_level!(self.level, simd => piece.swept(simd, 0, &gradient[range], sink, local), else sink),
+        )
     }
 }
 
@@ -430,6 +438,13 @@ fn add(sum: &AtomicU64, term: f64) {
     sum.store(total.to_bits(), Ordering::Relaxed);
 }
 
+/// Where a vector holds a whole line, and there are registers for more: a line of `f64` would take too many.
+struct WholeLines<S, A>(S, PhantomData<A>);
+
+impl<S: Simd, A: Element> Worth for WholeLines<S, A> {
+    const WORTH: bool = Spacious::<S>::WORTH && A::Native::<S>::LEN == PARTS;
+}
+
 /// One run of both gradients: that of the input, and the terms of that of α, handed over with the vector's number in a line of sixteen elements.
 #[inline(always)]
 fn gradients<S: Simd, A: Element, T: Sink<[A; PARTS]>>(
@@ -442,8 +457,7 @@ fn gradients<S: Simd, A: Element, T: Sink<[A; PARTS]>>(
     let ((gradients, g), (inputs, x)) = (gradient.as_chunks(), input.as_chunks());
     let mut start = 0;
     let sink = ahead(
-        // A line of `f64` would take too many registers.
-        spacious(simd) && A::Native::<S>::LEN == PARTS,
+        WholeLines(simd, PhantomData::<A>),
         gradients.iter().zip(inputs),
         #[inline(always)]
         |(g, x)| (*g, *x),

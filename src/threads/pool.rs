@@ -99,15 +99,16 @@ impl Parts {
             return parts.for_each(run);
         }
         let parts: Vec<_> = parts.map(|part| Mutex::new(Some(part))).collect();
-        let job = Job {
-            hands: (0..self.threads).map(|hand| Hand::of(hand, self.threads, parts.len())).collect(),
-            run: &|place| {
-                let part = parts.get(place).and_then(|part| part.lock().unwrap_or_else(PoisonError::into_inner).take());
-                part.into_iter().for_each(&run);
-            },
-            left: AtomicUsize::new(parts.len()),
-            helped: AtomicU32::new(0),
-        };
+        self.deal(parts.len(), &|place| {
+            let part = parts.get(place).and_then(|part| part.lock().unwrap_or_else(PoisonError::into_inner).take());
+            part.into_iter().for_each(&run);
+        });
+    }
+
+    /// Calls `run` with so many places, on all threads. Compiled once for whatever stands there.
+    fn deal(self, places: usize, run: &(dyn Fn(usize) + Sync)) {
+        let hands = (0..self.threads).map(|hand| Hand::of(hand, self.threads, places)).collect();
+        let job = Job { hands, run, left: AtomicUsize::new(places), helped: AtomicU32::new(0) };
         let start = Instant::now();
         let (own, alone) = job.done();
         learn(self.octave, Gain { own, others: job.helped.into_inner(), alone, all: start.elapsed() }.worthwhile());

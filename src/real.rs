@@ -199,7 +199,7 @@ const SECOND_WINS: bool = cfg!(target_arch = "x86_64");
 impl<S: Simd, E: Element> Lanes<S, E> {
     /// Whether the instruction set multiplies and adds with one rounding: on x86 those with vectors of more than 128 bits do. A constant, so that of two ways the other one is not even
     /// inlined.
-    const FUSES: bool = cfg!(target_arch = "aarch64") || <f32 as SimdFloatElement>::Native::<S>::LEN > 4;
+    pub(crate) const FUSES: bool = cfg!(target_arch = "aarch64") || <f32 as SimdFloatElement>::Native::<S>::LEN > 4;
 }
 
 macro_rules! operator {
@@ -524,37 +524,4 @@ fn halves<T: Real>(x: T) -> Pair<T> {
     let scaled = x * if T::SINGLE { 4097.0 } else { 134_217_729.0 };
     let hi = scaled - (scaled - x);
     Pair::new(hi, x - hi)
-}
-
-#[cfg(test)]
-mod tests {
-    use fearless_simd::{Level, Simd};
-
-    use super::{Lanes, Real};
-    use crate::{
-        element::Element,
-        kernel::{at_level, levels},
-        parts::splat,
-    };
-
-    /// Whether `mul_add` rounds once at this level, and what the constant says.
-    fn fuses<A: Element>(level: Level) -> (bool, bool) {
-        #[inline(always)]
-        fn of<S: Simd, A: Element>(simd: S) -> (bool, bool) {
-            // The last bit of the square is lost where it is rounded.
-            let x = splat(simd, A::rounded(1.0 + if A::SINGLE { f64::powi(2.0, -12) } else { f64::powi(2.0, -30) }));
-            let mut rest = [0.0; 16];
-            x.mul_add(x, -(x * x)).words(&mut rest);
-            (rest[0] != 0.0, Lanes::<S, A>::FUSES)
-        }
-        at_level!(level, simd => of::<_, A>(simd))
-    }
-
-    #[test]
-    fn the_constant_tells_what_the_instruction_set_does() {
-        for (name, level) in levels() {
-            let ((single, told), (double, told_double)) = (fuses::<f32>(level), fuses::<f64>(level));
-            assert_eq!((single, double), (told, told_double), "{name}");
-        }
-    }
 }

@@ -72,11 +72,11 @@ pub trait Pointwise: Copy + Debug + PartialEq + Send + Sync + 'static {
     /// ```
     const COST: Cost = Cost::Transcendental;
 
-    /// Whether [`widens`](Self::widens) can be true at all. If not, the loops for wide numbers are not compiled, which takes half of the time.
+    /// Whether [`widens`](Self::widens) can be true at all. Where it cannot, `false` spares the compiler the loops for wide numbers.
     ///
     /// ```
     /// use ndarray::array;
-    /// use ndarray_activations::{Elementwise, Pointwise, Real, math::tanh};
+    /// use ndarray_activations::{Elementwise, Layer, Pointwise, Real, math::tanh};
     ///
     /// /// x tanh(x).
     /// #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,7 +7,7 @@ use std::{
     ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub},
 };
 
-use fearless_simd::{Select, Simd, SimdBase, SimdFloat, SimdFloatElement, SimdNarrow, SimdWiden};
+use fearless_simd::{Level, Select, Simd, SimdBase, SimdFloat, SimdFloatElement, SimdNarrow, SimdWiden};
 
 use crate::{element::Element, math::Pair};
 
@@ -197,9 +197,19 @@ pub(crate) type LaneMask<S, E> = <<E as SimdFloatElement>::Native<S> as SimdBase
 const SECOND_WINS: bool = cfg!(target_arch = "x86_64");
 
 impl<S: Simd, E: Element> Lanes<S, E> {
-    /// Whether the instruction set multiplies and adds with one rounding: on x86 those with vectors of more than 128 bits do. A constant, so that of two ways the other one is not even
-    /// inlined.
-    pub(crate) const FUSES: bool = cfg!(target_arch = "aarch64") || <f32 as SimdFloatElement>::Native::<S>::LEN > 4;
+    /// Whether the instruction set multiplies and adds with one rounding. Known when the kernel is compiled.
+    #[inline(always)]
+    fn fuses(self) -> bool {
+        use fearless_simd::ExtractToken as _;
+        match self.0.token().level() {
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            Level::Avx2(_) | Level::Avx512(_) => true,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon(_) => true,
+            #[allow(unreachable_patterns, reason = "on some targets every level is named above")]
+            _ => false,
+        }
+    }
 }
 
 macro_rules! operator {
@@ -274,7 +284,7 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
     }
     #[inline(always)]
     fn fused_mul_add(self, b: Self, c: Self) -> Self {
-        if const { Self::FUSES } {
+        if self.fuses() {
             return self.mul_add(b, c);
         }
         let product = self.exact_product(b);
@@ -302,7 +312,7 @@ impl<S: Simd, E: Element> Real for Lanes<S, E> {
     #[inline(always)]
     fn exact_product(self, other: Self) -> Pair<Self> {
         let product = self * other;
-        let error = if const { Self::FUSES } {
+        let error = if self.fuses() {
             self.mul_add(other, -product)
         } else {
             // Veltkamp and Dekker: halves of the significands multiply exactly.

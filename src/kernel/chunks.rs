@@ -477,14 +477,8 @@ type Ints<S, A> = <LaneMask<S, A> as SimdMask<S>>::Ints;
 
 #[cfg(test)]
 mod tests {
-    use fearless_simd::{Level, Simd, SimdBase as _};
-
     use super::choose;
-    use crate::{
-        element::Element,
-        kernel::{at_level, levels},
-        real::{Lanes, Real as _},
-    };
+    use crate::{element::Element, kernel::levels};
 
     fn every_slope<A: Element>() {
         let same = |a: A, b: A| a == b || a.is_nan() && b.is_nan();
@@ -510,26 +504,5 @@ mod tests {
     fn each_element_by_its_bit() {
         every_slope::<f32>();
         every_slope::<f64>();
-    }
-
-    /// Whether `mul_add` rounds once at this level, and what the constant says.
-    fn fuses<A: Element>(level: Level) -> (bool, bool) {
-        #[inline(always)]
-        fn of<S: Simd, A: Element>(simd: S) -> (bool, bool) {
-            // The last bit of the square is lost where it is rounded.
-            let x = Lanes::<S, A>(A::Native::<S>::splat(simd, A::rounded(1.0 + if A::SINGLE { f64::powi(2.0, -12) } else { f64::powi(2.0, -30) })));
-            let mut rest = [0.0; 16];
-            x.mul_add(x, -(x * x)).words(&mut rest);
-            (rest[0] != 0.0, Lanes::<S, A>::FUSES)
-        }
-        at_level!(level, simd => of::<_, A>(simd))
-    }
-
-    #[test]
-    fn the_constant_tells_what_the_instruction_set_does() {
-        for (name, level) in levels() {
-            let ((single, told), (double, told_double)) = (fuses::<f32>(level), fuses::<f64>(level));
-            assert_eq!((single, double), (told, told_double), "{name}");
-        }
     }
 }

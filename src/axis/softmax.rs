@@ -217,6 +217,7 @@ fn fill<A: Element>(row: &mut [A], blank: &[A], number: A) {
     }
 }
 
+/// The softmax, and a copy of it where it is kept.
 #[inline(always)]
 fn normalize<S: Simd, A: Element>(simd: S, slices: RowSlices<'_, A>, zeros: bool, space: &mut Space<A>) {
     let n = A::Native::<S>::LEN;
@@ -454,24 +455,23 @@ impl<A: Element> RowKernel<A> for Softmin {
         Softmax::SIDE_BY_SIDE
     }
     fn forward(&self, level: Level, slices: RowSlices<'_, A>, zeros: bool, space: &mut Space<A>) {
-        Softmax.forward(level, negated(level, slices), zeros, space);
+        negate(level, slices.input, slices.row);
+        Softmax.forward(level, RowSlices { input: &[], ..slices }, zeros, space);
     }
     fn backward(&self, level: Level, slices: RowSlices<'_, A>, space: &mut Space<A>) {
-        let RowSlices { rows, input, row, keep, kept } = slices;
-        Softmax.backward(level, RowSlices { rows, input, row: &mut *row, keep, kept }, space);
-        negated(level, RowSlices { rows, input: &[], row, keep: &mut [], kept });
+        Softmax.backward(level, RowSlices { row: &mut *slices.row, ..slices }, space);
+        negate(level, &[], slices.row);
     }
 }
 
-/// The same slices with everything in the rows, and the other sign.
-fn negated<A: Element>(level: Level, slices: RowSlices<'_, A>) -> RowSlices<'_, A> {
+/// Fills `row` with `input`, or with itself where that is empty, turned round.
+fn negate<A: Element>(level: Level, input: &[A], row: &mut [A]) {
     // From 0, which has no sign then.
-    at_level!(level, _simd => if slices.input.is_empty() {
-        slices.row.iter_mut().for_each(|x| *x = A::zero() - *x);
+    at_level!(level, _simd => if input.is_empty() {
+        row.iter_mut().for_each(|x| *x = A::zero() - *x);
     } else {
-        slices.row.iter_mut().zip(slices.input).for_each(|(y, &x)| *y = A::zero() - x);
+        row.iter_mut().zip(input).for_each(|(y, &x)| *y = A::zero() - x);
     });
-    RowSlices { input: &[], ..slices }
 }
 
 impl LogSoftmax {

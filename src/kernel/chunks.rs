@@ -118,7 +118,7 @@ trait Chunkwise<A, K, const N: usize>: Sync {
     fn run<S: Simd, T: Sink<[A; N]>>(&self, simd: S, input: &[A], beside: K, sink: T) -> T;
 }
 
-/// The same at a level.
+/// The same at a level, for new memory: nobody asks for that where it [is not made](super::makes_new).
 struct AtLevel<F>(Level, F);
 
 impl<A: Element, K, F: Chunkwise<A, K, N>, const N: usize> Make<(&[A], K), [A; N]> for AtLevel<F> {
